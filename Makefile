@@ -1,0 +1,56 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check install -qq
+PICTURE := out.png
+
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop test check format bench generated
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1 — /p' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## install, start the server, draw a first picture; the server stays up
+	@$(BIN)/darkroom up --background --first-picture $(PICTURE)
+
+stop: $(INSTALLED) ## stop what `make run` started
+	@$(BIN)/darkroom down
+
+test: $(INSTALLED_DEV) ## the fast suite, then the graph on a real Ray Serve
+	@$(BIN)/pytest
+	@$(BIN)/pytest -m "ray or cluster" tests/unit $(wildcard tests/graph)
+
+check: $(INSTALLED_DEV) ## format, lint, types, imports, documented tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy tests
+	@$(BIN)/lint-imports
+	@$(BIN)/interrogate tests
+
+format: $(INSTALLED_DEV) ## format and mend what can be mended by machine
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED_DEV) ## one script per claim of the README
+	@for script in tests/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+generated: $(INSTALLED) ## write the files that are made from the schema and from configs/production.yaml
+	@$(BIN)/darkroom config > configs/README.md
+	@$(BIN)/darkroom render k8s/base/rayservice.yaml --config configs/production.yaml
+
+$(INSTALLED): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Darkroom needs Python 3.11 or newer")'
+	@echo "Installing Darkroom into $(VENV), once; this takes some minutes."
+	@$(PIP) torch==2.13.0
+	@$(PIP) --editable .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo "Installing the development tools into $(VENV), once."
+	@$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Darkroom without Ray: everything that decides, draws, caches and speaks to clients."""

@@ -1,0 +1,229 @@
+"""What is asked of Darkroom and what it answers, in one form for every dialect."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.errors import DarkroomError
+
+
+class Task(StrEnum):
+    """The kind of work that makes a picture."""
+
+    TEXT_TO_IMAGE = "text_to_image"
+    IMAGE_TO_IMAGE = "image_to_image"
+    UPSCALE = "upscale"
+
+
+class Tier(StrEnum):
+    """A service class; within one variant a more urgent tier is served first."""
+
+    INTERACTIVE = "interactive"
+    STANDARD = "standard"
+    BATCH = "batch"
+
+
+class ImageFormat(StrEnum):
+    """An encoding that a finished picture can have."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+
+    @property
+    def content_type(self) -> str:
+        """The media type sent to clients."""
+        return f"image/{self.value}"
+
+
+class CacheLevel(StrEnum):
+    """Where a picture came from: made for this request, stored, or shared with an identical one under way."""
+
+    NONE = "none"
+    EXACT = "exact"
+    JOINED = "joined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSpec:
+    """Everything that shapes the bytes of one picture; equal specs give equal bytes.
+
+    `width` and `height` are pixels of the delivered picture, `native_width` and
+    `native_height` those at which the model draws it; `source_key` names the input picture
+    in the blob store; `strength` (0, 1] is the share of the steps that an image-to-image
+    run may change; `steps` is zero for an upscale.
+    """
+
+    task: Task
+    variant: str
+    prompt: str = ""
+    width: int
+    height: int
+    native_width: int
+    native_height: int
+    steps: int = 0
+    seed: int = 0
+    guidance_scale: float = 0.0
+    strength: float = 1.0
+    source_key: str | None = None
+    image_format: ImageFormat = ImageFormat.PNG
+
+    @property
+    def batch_key(self) -> tuple[str, Task, int, int, int, float]:
+        """Jobs with equal keys can be denoised in one batch of equal shape and steps."""
+        return (self.variant, self.task, self.native_width, self.native_height, self.steps, self.strength)
+
+    @property
+    def is_drawn_to_size(self) -> bool:
+        """True when the model draws at the delivered size, so that no upscaling is needed."""
+        return (self.width, self.height) == (self.native_width, self.native_height)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One picture to make, with what the scheduler needs; all times are epoch seconds.
+
+    `deadline_s` orders work inside a tier; `start_by_s` fails the job when no slot was
+    found before it; `report_steps` asks for an event at every denoising step.
+    """
+
+    job_id: str
+    spec: PictureSpec
+    tier: Tier = Tier.STANDARD
+    arrival_s: float
+    deadline_s: float
+    start_by_s: float | None = None
+    report_steps: bool = False
+
+
+def job_id_of(request_id: str, index: int) -> str:
+    """The id of the job that makes picture number `index` of a request."""
+    return f"{request_id}.{index}"
+
+
+def request_of(job_id: str) -> str:
+    """The id of the request that a job belongs to."""
+    return job_id.rpartition(".")[0] or job_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """What one client call asks for: `num_images` pictures that differ in their seed alone.
+
+    `start_timeout_s` is the longest acceptable wait for a slot, counted from arrival; `inline`
+    asks for the pictures themselves in the answer instead of their URLs.
+    """
+
+    request_id: str
+    tenant: str
+    endpoint: str
+    spec: PictureSpec
+    num_images: int = 1
+    tier: Tier = Tier.STANDARD
+    start_timeout_s: float | None = None
+    report_steps: bool = False
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """How a picture was made and what it cost; durations in seconds, `gpu_ms` device milliseconds.
+
+    `gpu_ms` is this picture's share of its batch: batch time divided by `batch_size`.
+    """
+
+    variant: str
+    steps: int
+    cache: CacheLevel = CacheLevel.NONE
+    batch_size: int = 1
+    queue_s: float = 0.0
+    denoise_s: float = 0.0
+    decode_s: float = 0.0
+    upscale_s: float = 0.0
+    gpu_ms: float = 0.0
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One finished picture, by its key in the blob store."""
+
+    blob_key: str
+    width: int
+    height: int
+    image_format: ImageFormat
+    byte_count: int
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """The answer to a request: its pictures in seed order; `inference_s` spans first start to last picture.
+
+    `inline` repeats the request's wish, for whoever writes the answer later.
+    """
+
+    request_id: str
+    prompt: str
+    seed: int
+    pictures: tuple[Picture, ...]
+    inference_s: float
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStarted:
+    """A replica has begun to work on the job."""
+
+    job_id: str
+    replica: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStep:
+    """Denoising step `step` of `steps` (counted from 1) is done."""
+
+    job_id: str
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFinished:
+    """The job's picture is in the blob store."""
+
+    job_id: str
+    picture: Picture
+
+
+JobEvent = JobStarted | JobStep | JobFinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDrawn:
+    """The model has drawn the job's picture and stored it under `blob_key`.
+
+    `delivered` is true when the stored file is already the finished picture in the size
+    and encoding asked for; otherwise it is a lossless picture in native size that the
+    upscaler has to finish.
+    """
+
+    job_id: str
+    blob_key: str
+    byte_count: int
+    delivered: bool
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed:
+    """The job's picture could not be made; the other jobs of its batch are unaffected."""
+
+    job_id: str
+    error: DarkroomError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDraining:
+    """The batch has begun its last denoising step: the replica can be given its next batch."""
+
+
+BatchEvent = JobStarted | JobStep | JobDrawn | JobFailed | BatchDraining

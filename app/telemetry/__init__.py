@@ -1,0 +1,1 @@
+"""What is seen from outside: domain events, and the media they are turned into."""
