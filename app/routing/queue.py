@@ -1,0 +1,73 @@
+"""The jobs that wait for one variant, most urgent first."""
+
+import math
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+
+from app.generation import Job
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Entry:
+    deadline_s: float
+    arrival_s: float
+    sequence: int
+    job: Job = field(compare=False)
+
+    @property
+    def start_by_s(self) -> float:
+        return math.inf if self.job.start_by_s is None else self.job.start_by_s
+
+
+class DeadlineQueue:
+    """Jobs in order of deadline, then of arrival; job ids are unique within a queue."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._by_id: dict[str, _Entry] = {}
+        self._pushed = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def push(self, job: Job) -> None:
+        """Add a job; raises ValueError when its id already waits here."""
+        if job.job_id in self._by_id:
+            raise ValueError(f"job {job.job_id} is already waiting")
+        entry = _Entry(job.deadline_s, job.arrival_s, self._pushed, job)
+        self._pushed += 1
+        self._by_id[job.job_id] = entry
+        insort(self._entries, entry)
+
+    def pop_batch(self, limit: int) -> tuple[Job, ...]:
+        """Take the most urgent job and the most urgent others that can share its batch, `limit` at most."""
+        if not self._entries:
+            return ()
+        key = self._entries[0].job.spec.batch_key
+        batch = [entry for entry in self._entries if entry.job.spec.batch_key == key]
+        return self._take(batch[:limit])
+
+    def remove(self, job_id: str) -> Job | None:
+        """Take one job out of turn; None when it does not wait here."""
+        entry = self._by_id.get(job_id)
+        return None if entry is None else self._take([entry])[0]
+
+    def position(self, job_id: str) -> int | None:
+        """How many jobs are more urgent than this one; None when it does not wait here."""
+        entry = self._by_id.get(job_id)
+        return None if entry is None else bisect_left(self._entries, entry)
+
+    def expired(self, now_s: float) -> tuple[Job, ...]:
+        """Take out every job that had to start by `now_s` or earlier."""
+        return self._take([entry for entry in self._entries if entry.start_by_s <= now_s])
+
+    def next_expiry_s(self) -> float | None:
+        """The earliest time by which a waiting job has to start; None when every job may wait for ever."""
+        earliest = min((entry.start_by_s for entry in self._entries), default=math.inf)
+        return None if earliest == math.inf else earliest
+
+    def _take(self, entries: list[_Entry]) -> tuple[Job, ...]:
+        for entry in entries:
+            del self._by_id[entry.job.job_id]
+            del self._entries[bisect_left(self._entries, entry)]
+        return tuple(entry.job for entry in entries)

@@ -1,0 +1,58 @@
+"""One job on its way through the router, and the caller who waits for it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from app.errors import DarkroomError
+from app.generation import Job, JobEvent, JobFinished, Picture, Receipt
+
+
+class Ticket:
+    """What the router knows of one job; its events reach the one caller who iterates over it.
+
+    `dispatches` counts the batches that the job was put into, `started_s` is when a replica
+    last began to work on it. Once the job is over, further events and ends are ignored.
+    """
+
+    def __init__(self, job: Job, enqueued_s: float) -> None:
+        self.job = job
+        self.enqueued_s = enqueued_s
+        self.started_s = enqueued_s
+        self.dispatches = 0
+        self.is_over = False
+        self._unread: asyncio.Queue[JobEvent | DarkroomError] = asyncio.Queue()
+
+    def tell(self, event: JobEvent) -> None:
+        """Pass an event on to the caller."""
+        if not self.is_over:
+            self._unread.put_nowait(event)
+
+    def finish(self, *, blob_key: str, byte_count: int, receipt: Receipt) -> None:
+        """End the job with its picture."""
+        spec = self.job.spec
+        picture = Picture(
+            blob_key=blob_key,
+            width=spec.width,
+            height=spec.height,
+            image_format=spec.image_format,
+            byte_count=byte_count,
+            receipt=receipt,
+        )
+        self.tell(JobFinished(job_id=self.job.job_id, picture=picture))
+        self.is_over = True
+
+    def fail(self, error: DarkroomError) -> None:
+        """End the job with an error."""
+        if not self.is_over:
+            self.is_over = True
+            self._unread.put_nowait(error)
+
+    async def events(self) -> AsyncGenerator[JobEvent, None]:
+        """Every event of the job, JobFinished last; raises the error that ended it."""
+        while True:
+            event = await self._unread.get()
+            if isinstance(event, DarkroomError):
+                raise event
+            yield event
+            if isinstance(event, JobFinished):
+                return

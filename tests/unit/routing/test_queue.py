@@ -1,0 +1,115 @@
+"""DeadlineQueue: what it promises, against the plainest model of it."""
+
+from collections import defaultdict
+
+import pytest
+from fakes import make_job
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from app.generation import Job
+from app.routing.queue import DeadlineQueue
+
+DEADLINES = st.integers(0, 5).map(float)
+STEPS = st.sampled_from([2, 4])
+START_BYS = st.one_of(st.none(), st.integers(0, 5).map(float))
+
+
+def _urgency(job: Job) -> tuple[float, float]:
+    return (job.deadline_s, job.arrival_s)
+
+
+@given(st.lists(st.tuples(DEADLINES, STEPS), max_size=40), st.integers(1, 5))
+@settings(deadline=None, max_examples=200)
+def test_pop_order_never_inverts_among_jobs_of_one_batch_key(wanted: list[tuple[float, int]], limit: int) -> None:
+    """Among jobs that can share a batch, one that is more urgent is never popped in a later batch."""
+    queue = DeadlineQueue()
+    for number, (deadline_s, steps) in enumerate(wanted):
+        queue.push(make_job(f"job-{number}", deadline_s=deadline_s, arrival_s=float(number), steps=steps))
+    popped: defaultdict[object, list[tuple[float, float]]] = defaultdict(list)
+    while batch := queue.pop_batch(limit):
+        popped[batch[0].spec.batch_key].extend(_urgency(job) for job in batch)
+    assert sum(len(order) for order in popped.values()) == len(wanted)
+    assert all(order == sorted(order) for order in popped.values())
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Any sequence of operations, compared with a sorted list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = DeadlineQueue()
+        self.waiting: list[Job] = []
+        self.pushed = 0
+
+    @rule(deadline_s=DEADLINES, steps=STEPS, start_by_s=START_BYS)
+    def push(self, deadline_s: float, steps: int, start_by_s: float | None) -> None:
+        """A new job arrives; equal deadlines keep the order of arrival."""
+        job = make_job(
+            f"job-{self.pushed}",
+            deadline_s=deadline_s,
+            arrival_s=float(self.pushed // 2),
+            steps=steps,
+            start_by_s=start_by_s,
+        )
+        self.pushed += 1
+        self.queue.push(job)
+        self.waiting = sorted([*self.waiting, job], key=_urgency)
+
+    @rule(limit=st.integers(1, 4))
+    def pop_batch(self, limit: int) -> None:
+        """The batch is the most urgent job and the next most urgent of its kind."""
+        batch = self.queue.pop_batch(limit)
+        same = [job for job in self.waiting if job.spec.batch_key == self.waiting[0].spec.batch_key]
+        assert batch == tuple(same[:limit])
+        self._gone(batch)
+
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        """Exactly the waiting jobs can be removed."""
+        job_id = f"job-{data.draw(st.integers(0, self.pushed))}"
+        expected = next((job for job in self.waiting if job.job_id == job_id), None)
+        assert self.queue.remove(job_id) == expected
+        self._gone(() if expected is None else (expected,))
+
+    @rule(now_s=st.integers(0, 5).map(float))
+    def expired(self, now_s: float) -> None:
+        """Exactly the jobs whose time is up are taken out."""
+        late = tuple(job for job in self.waiting if job.start_by_s is not None and job.start_by_s <= now_s)
+        assert self.queue.expired(now_s) == late
+        self._gone(late)
+
+    @invariant()
+    def agrees(self) -> None:
+        """Length, positions and the next expiry are those of the model."""
+        assert len(self.queue) == len(self.waiting)
+        positions = [self.queue.position(job.job_id) for job in self.waiting]
+        assert positions == list(range(len(self.waiting)))
+        limits = [job.start_by_s for job in self.waiting if job.start_by_s is not None]
+        assert self.queue.next_expiry_s() == min(limits, default=None)
+
+    def _gone(self, jobs: tuple[Job, ...]) -> None:
+        self.waiting = [job for job in self.waiting if job not in jobs]
+
+
+TestQueueMachine = QueueMachine.TestCase
+TestQueueMachine.settings = settings(deadline=None, max_examples=100, stateful_step_count=30)
+
+
+def test_an_id_waits_at_most_once() -> None:
+    """Pushing a job whose id waits already is refused, and the first stays."""
+    queue = DeadlineQueue()
+    queue.push(make_job("a"))
+    with pytest.raises(ValueError, match="already waiting"):
+        queue.push(make_job("a", deadline_s=1.0))
+    assert len(queue) == 1
+
+
+def test_a_job_that_does_not_wait_has_no_position() -> None:
+    """Position is None for an unknown job and for one that was popped."""
+    queue = DeadlineQueue()
+    queue.push(make_job("a"))
+    queue.pop_batch(1)
+    assert queue.position("a") is None
+    assert queue.position("b") is None
