@@ -1,0 +1,1 @@
+"""Trains the built-in model from drawn scenes, stage by stage, and writes it as a diffusers folder."""

@@ -1,0 +1,31 @@
+"""What inference asks of the storage of pictures."""
+
+from typing import Protocol
+
+
+class Blobs(Protocol):
+    """Files by key, shared by every process that makes or serves pictures."""
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store the bytes under the key."""
+        ...
+
+    async def read(self, key: str) -> bytes:
+        """The bytes under the key; raises NotFoundError."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget the key; unknown keys are ignored."""
+        ...
+
+
+class Keys(Protocol):
+    """How files are named."""
+
+    def content_key(self, data: bytes, extension: str) -> str:
+        """The key of a finished picture."""
+        ...
+
+    def scratch_key(self, job_id: str) -> str:
+        """The key of a job's unfinished picture."""
+        ...

@@ -1,0 +1,116 @@
+"""Encoding is deterministic, and decoding trusts nobody."""
+
+import io
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from app.errors import FieldIssue, InvalidInputError
+from app.generation import ImageFormat
+from app.inference.pictures import cover, decode_picture, encode_picture
+
+NOISE = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+
+
+def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """The image as a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def refusal(data: bytes, *, max_bytes: int = 1_000_000, max_pixels: int = 1_000_000) -> FieldIssue:
+    """The one issue with which the file is refused."""
+    with pytest.raises(InvalidInputError) as caught:
+        decode_picture(data, max_bytes=max_bytes, max_pixels=max_pixels)
+    (issue,) = caught.value.issues
+    return issue
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+def test_equal_pixels_give_equal_bytes(image_format: ImageFormat) -> None:
+    """No time stamp or order of memory finds its way into a file."""
+    assert encode_picture(NOISE, image_format) == encode_picture(np.asfortranarray(NOISE), image_format)
+
+
+def test_png_is_lossless() -> None:
+    """What was encoded as PNG is decoded bit for bit."""
+    picture = decode_picture(encode_picture(NOISE, ImageFormat.PNG), max_bytes=10_000, max_pixels=192)
+    assert np.array_equal(np.asarray(picture), NOISE)
+
+
+def test_jpeg_keeps_full_colour_resolution() -> None:
+    """Chroma is not subsampled, and quality is high enough that flat colours survive."""
+    flat = np.full((16, 16, 3), (200, 30, 90), np.uint8)
+    image = Image.open(io.BytesIO(encode_picture(flat, ImageFormat.JPEG)))
+    assert [(layer[1], layer[2]) for layer in image.layer] == [(1, 1)] * 3
+    assert np.abs(np.asarray(image).astype(int) - flat).max() <= 2
+
+
+def test_a_picture_is_turned_upright() -> None:
+    """The orientation that a camera noted is applied."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = file_of(Image.new("RGB", (10, 4)), "JPEG", exif=exif)
+    assert decode_picture(data, max_bytes=10_000, max_pixels=40).size == (4, 10)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "I;16", "CMYK"])
+def test_every_kind_of_picture_becomes_rgb(mode: str) -> None:
+    """Palettes, greys, alpha and print colours are all accepted."""
+    kind = "TIFF" if mode in {"CMYK"} else "PNG"
+    picture = decode_picture(file_of(Image.new(mode, (3, 2)), kind), max_bytes=10_000, max_pixels=6)
+    assert (picture.mode, picture.size) == ("RGB", (3, 2))
+
+
+def test_transparency_shows_white() -> None:
+    """A fully transparent pixel becomes white whatever colour it hides; half transparency mixes."""
+    image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
+    image.putpixel((1, 0), (0, 0, 0, 128))
+    picture = decode_picture(file_of(image), max_bytes=10_000, max_pixels=2)
+    assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (127, 127, 127)]
+
+
+def test_a_long_file_is_refused() -> None:
+    """The limit in bytes is told."""
+    issue = refusal(bytes(11), max_bytes=10)
+    assert (issue.loc, issue.issue_type, issue.context) == (("body", "image_url"), "file_too_large", {"max_size": 10})
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded() -> None:
+    """A file that declares more pixels than allowed is refused by its header, even when no pixel follows."""
+    header = b"\x00\x00\xff\xff\x00\x00\xff\xff\x08\x02\x00\x00\x00"
+    chunk = len(header).to_bytes(4, "big") + b"IHDR" + header + zlib.crc32(b"IHDR" + header).to_bytes(4, "big")
+    issue = refusal(b"\x89PNG\r\n\x1a\n" + chunk)
+    assert issue.issue_type == "image_too_large"
+    assert issue.context == {"max_width": 1000, "max_height": 1000}
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", b"GIF89a", file_of(Image.effect_noise((64, 64), 50))[:-900]])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    """Empty, foreign and cut-off files are load errors."""
+    assert refusal(data).issue_type == "image_load_error"
+
+
+@given(st.binary(max_size=200), st.integers(8, 200), st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]))
+def test_damage_never_escapes_as_another_error(noise: bytes, at: int, kind: str) -> None:
+    """However a file is damaged, it is decoded or refused as a field error."""
+    data = file_of(Image.fromarray(NOISE), kind)
+    damaged = data[:at] + noise + data[at + len(noise) :]
+    with suppress(InvalidInputError):
+        assert decode_picture(damaged, max_bytes=100_000, max_pixels=100_000).mode == "RGB"
+
+
+def test_covering_crops_evenly_and_never_distorts() -> None:
+    """A wider picture loses the same share on the left and on the right."""
+    image = Image.new("RGB", (40, 10), "black")
+    image.paste("white", (15, 0, 25, 10))
+    covered = np.asarray(cover(image, 20, 20))
+    assert covered.shape == (20, 20, 3)
+    assert covered.mean() > 240
+    assert np.array_equal(covered, covered[:, ::-1])
