@@ -1,0 +1,1 @@
+"""HTTP: dialects on the outside, one service behind all of them."""

@@ -1,0 +1,1 @@
+"""fal's protocol: calls, schemas, status objects and answers as fal's clients expect them."""

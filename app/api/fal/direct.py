@@ -1,0 +1,77 @@
+"""Direct calls: run, and run with a stream of progress."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api.body import parse_object
+from app.api.connection import while_connected
+from app.api.fal.dialect import Dialect
+from app.api.fal.endpoints import Endpoint
+from app.api.fal.paths import endpoint_id
+from app.api.fal.progress import Progress
+from app.api.sse import EventStream
+from app.errors import NotFoundError
+from app.generation import Generation, GenerationRequest, Tier
+
+_STREAM = "/stream"
+
+
+class DirectRoutes:
+    """`POST /run/{endpoint}`, `POST /run/{endpoint}/stream`, and both without `/run`."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    def router(self) -> APIRouter:
+        """The routes; the last ones take every path that no earlier router knows."""
+        router = APIRouter()
+        router.add_api_route("/run/{path:path}", self.run, methods=["POST"])
+        router.add_api_route("/{path:path}", self.run, methods=["POST"])
+        router.add_api_route("/{path:path}", self.nothing, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+        return router
+
+    async def nothing(self, path: str) -> Response:
+        """No such path."""
+        raise NotFoundError(f"Path /{path} not found")
+
+    async def run(self, path: str, request: Request) -> Response:
+        """Make the pictures now; the answer is the output, or a stream that ends with it."""
+        endpoints = self._dialect.endpoints
+        name = endpoint_id(path)
+        if name.endswith(_STREAM) and name not in endpoints:
+            return await self._stream(endpoints.find(name.removesuffix(_STREAM)), request)
+        return await self._answer(endpoints.find(name), request)
+
+    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
+        asked = await self._asked(endpoint, request)
+        work = self._dialect.service.generate(asked)
+        watched = self._dialect.settings.cancel_on_disconnect
+        generation = await (while_connected(request, work) if watched else work)
+        return await self._dialect.answer(endpoint, generation, request, inline=asked.inline)
+
+    async def _stream(self, endpoint: Endpoint, request: Request) -> Response:
+        asked = await self._asked(endpoint, request, report_steps=True)
+        events = self._events(endpoint, asked, request)
+        return await EventStream.opened(events, request, stops=self._dialect.settings.cancel_on_disconnect)
+
+    async def _asked(self, endpoint: Endpoint, request: Request, *, report_steps: bool = False) -> GenerationRequest:
+        call = self._dialect.call(request, tier=Tier.INTERACTIVE, report_steps=report_steps)
+        payload = parse_object(await self._dialect.body(request))
+        return await self._dialect.translator.request(endpoint, payload, call)
+
+    async def _events(
+        self, endpoint: Endpoint, asked: GenerationRequest, request: Request
+    ) -> AsyncIterator[dict[str, Any]]:
+        progress = Progress(asked.num_images)
+        begun = False
+        async for event in self._dialect.service.stream(asked):
+            if not begun:
+                begun = True
+                yield progress.started()
+            if isinstance(event, Generation):
+                yield await self._dialect.output(endpoint, event, request, inline=asked.inline)
+            else:
+                yield progress.after(event)

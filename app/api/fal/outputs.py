@@ -1,0 +1,95 @@
+"""The outputs of fal's endpoints, and how a finished generation becomes one."""
+
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.api.data_uri import encode_data_uri
+from app.api.fal.endpoints import Endpoint, UpscalingEndpoint
+from app.generation import Generation, Picture
+from app.storage.blobs import BlobStore
+
+
+class ImageFile(BaseModel):
+    """One picture."""
+
+    url: str = Field(description="Where the picture can be fetched without a key, or a data URI in sync mode.")
+    width: int
+    height: int
+    content_type: str
+    file_name: str
+    file_size: int = Field(description="In bytes.")
+
+
+class Timings(BaseModel):
+    """Where the time went, in seconds."""
+
+    inference: float
+
+
+class DrawnOutput(BaseModel):
+    """What FLUX endpoints answer."""
+
+    images: list[ImageFile]
+    timings: Timings
+    seed: int
+    has_nsfw_concepts: list[bool]
+    prompt: str
+    receipts: list[dict[str, Any]] = Field(description="How each picture was made and what it cost.")
+
+
+class UpscaledOutput(BaseModel):
+    """What upscalers answer."""
+
+    image: ImageFile
+    timings: Timings
+    receipt: dict[str, Any] = Field(description="How the picture was made and what it cost.")
+
+
+class Answers:
+    """Writes outputs; pictures are read only where they are asked for inline."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+
+    async def output(
+        self, endpoint: Endpoint, generation: Generation, *, base_url: str, inline: bool
+    ) -> dict[str, Any]:
+        """The output of the endpoint, with URLs under `base_url` or with data URIs."""
+        images = [await self._image(picture, base_url, inline) for picture in generation.pictures]
+        output = _upscaled if isinstance(endpoint, UpscalingEndpoint) else _drawn
+        return output(generation, images).model_dump(mode="json")
+
+    async def _image(self, picture: Picture, base_url: str, inline: bool) -> ImageFile:
+        content_type = picture.image_format.content_type
+        url = f"{base_url}/files/{picture.blob_key}"
+        if inline:
+            url = encode_data_uri(await self._blobs.read(picture.blob_key), content_type)
+        return ImageFile(
+            url=url,
+            width=picture.width,
+            height=picture.height,
+            content_type=content_type,
+            file_name=picture.blob_key,
+            file_size=picture.byte_count,
+        )
+
+
+def _drawn(generation: Generation, images: list[ImageFile]) -> BaseModel:
+    return DrawnOutput(
+        images=images,
+        timings=Timings(inference=generation.inference_s),
+        seed=generation.seed,
+        has_nsfw_concepts=[False for _ in images],
+        prompt=generation.prompt,
+        receipts=[asdict(picture.receipt) for picture in generation.pictures],
+    )
+
+
+def _upscaled(generation: Generation, images: list[ImageFile]) -> BaseModel:
+    return UpscaledOutput(
+        image=images[0],
+        timings=Timings(inference=generation.inference_s),
+        receipt=asdict(generation.pictures[0].receipt),
+    )

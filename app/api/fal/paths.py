@@ -1,0 +1,58 @@
+"""How fal's clients spell paths."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from app.errors import NotFoundError
+
+_NAMESPACES = ("workflows", "comfy")
+_REQUEST = re.compile(
+    r"(?P<app>[^/]+(?:/[^/]+)+)/requests/(?P<request_id>[A-Za-z0-9_-]{1,64})(?P<action>(?:/[a-z]+)*)/?"
+)
+
+
+class QueueAction(Enum):
+    """What a call wants from a queued request."""
+
+    RESULT = auto()
+    STATUS = auto()
+    STATUS_STREAM = auto()
+    CANCEL = auto()
+
+
+_ACTIONS = {
+    "": QueueAction.RESULT,
+    "/response": QueueAction.RESULT,
+    "/status": QueueAction.STATUS,
+    "/status/stream": QueueAction.STATUS_STREAM,
+    "/cancel": QueueAction.CANCEL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCall:
+    """A call about one queued request."""
+
+    request_id: str
+    action: QueueAction
+
+
+def queue_call(path: str) -> QueueCall:
+    """The call behind a path below `/queue/`, with or without the endpoint's last parts; raises NotFoundError."""
+    found = _REQUEST.fullmatch(path)
+    if found is None or found["action"] not in _ACTIONS:
+        raise NotFoundError(f"Path /{path} not found")
+    return QueueCall(found["request_id"], _ACTIONS[found["action"]])
+
+
+def request_path(endpoint_id: str, request_id: str) -> str:
+    """The path of a queued request: owner and alias alone, after the namespace where there is one."""
+    parts = endpoint_id.split("/")
+    kept = 3 if parts[0] in _NAMESPACES else 2
+    return f"{'/'.join(parts[:kept])}/requests/{request_id}"
+
+
+def endpoint_id(path: str) -> str:
+    """The endpoint's id in a path, which may end in a slash."""
+    return path.removesuffix("/")

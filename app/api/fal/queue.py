@@ -1,0 +1,100 @@
+"""Queued calls: submit, status, status stream, result and cancel."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from app.api.body import parse_object
+from app.api.fal.dialect import Dialect
+from app.api.fal.endpoints import Endpoint
+from app.api.fal.headers import max_queue_length, queue_tier, refuse_webhook, wants_logs
+from app.api.fal.paths import QueueAction, endpoint_id, queue_call
+from app.api.fal.status import status_code, status_object, submitted
+from app.api.fal.translate import Call
+from app.api.sse import EventStream
+from app.errors import InvalidInputError, NotFoundError, OverloadedError
+from app.storage.jobs import RequestState, RequestView
+
+_RETRY_AFTER_S = 1.0
+
+
+class QueueRoutes:
+    """Everything below `/queue`."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._service = dialect.service
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        router.add_api_route("/queue/{path:path}", self.submit, methods=["POST"])
+        router.add_api_route("/queue/{path:path}", self.read, methods=["GET"])
+        router.add_api_route("/queue/{path:path}", self.cancel, methods=["PUT"])
+        return router
+
+    async def submit(self, path: str, request: Request) -> Response:
+        """Take a request into the queue; invalid input is taken too, and completes with its error."""
+        endpoint = self._dialect.endpoints.find(endpoint_id(path))
+        refuse_webhook(request.query_params)
+        self._refuse_when_full(endpoint, max_queue_length(request.query_params))
+        call = self._dialect.call(request, tier=queue_tier(request.headers))
+        view = await self._accepted(endpoint, await self._dialect.body(request), call)
+        return JSONResponse(submitted(view, self._queue_url(request)))
+
+    async def read(self, path: str, request: Request) -> Response:
+        """Status, status stream or result of a queued request."""
+        call = queue_call(path)
+        request.state.request_id = call.request_id
+        match call.action:
+            case QueueAction.STATUS:
+                return await self._status(call.request_id, request)
+            case QueueAction.STATUS_STREAM:
+                return await EventStream.opened(self._changes(call.request_id, request), request)
+            case QueueAction.RESULT:
+                return await self._result(call.request_id, request)
+        raise NotFoundError(f"Path /{path} not found")
+
+    async def cancel(self, path: str, request: Request) -> Response:
+        """Ask a queued request to stop."""
+        call = queue_call(path)
+        if call.action is not QueueAction.CANCEL:
+            raise NotFoundError(f"Path /{path} not found")
+        request.state.request_id = call.request_id
+        await self._service.cancel(call.request_id)
+        return JSONResponse({"status": "CANCELLATION_REQUESTED"}, status_code=202)
+
+    def _refuse_when_full(self, endpoint: Endpoint, limit: int | None) -> None:
+        if limit is not None and self._service.waiting(endpoint.endpoint_id) > limit:
+            raise OverloadedError(f"More than {limit} requests are waiting", _RETRY_AFTER_S)
+
+    async def _accepted(self, endpoint: Endpoint, body: bytes, call: Call) -> RequestView:
+        try:
+            asked = await self._dialect.translator.request(endpoint, parse_object(body), call)
+        except InvalidInputError as error:
+            return await self._service.record_failure(call.request_id, endpoint.endpoint_id, error)
+        return await self._service.submit(asked)
+
+    async def _status(self, request_id: str, request: Request) -> Response:
+        view = await self._service.status(request_id)
+        logs = view.logs if wants_logs(request.query_params) else ()
+        body = status_object(view, self._queue_url(request), logs=logs)
+        return JSONResponse(body, status_code=status_code(view))
+
+    async def _changes(self, request_id: str, request: Request) -> AsyncIterator[dict[str, Any]]:
+        queue_url = self._queue_url(request)
+        logged = wants_logs(request.query_params)
+        sent = 0
+        async for view in self._service.watch(request_id):
+            yield status_object(view, queue_url, logs=view.logs[sent:] if logged else ())
+            sent = 0 if view.state is RequestState.QUEUED else len(view.logs)
+
+    async def _result(self, request_id: str, request: Request) -> Response:
+        generation = await self._service.result(request_id)
+        endpoint = self._dialect.endpoints.find((await self._service.status(request_id)).endpoint)
+        return await self._dialect.answer(endpoint, generation, request, inline=generation.inline)
+
+    def _queue_url(self, request: Request) -> str:
+        return f"{self._dialect.base_url(request)}/queue"

@@ -1,0 +1,129 @@
+"""The inputs of fal's endpoints: names, defaults and ranges as fal documents them.
+
+Three bounds are ours: the sides of a picture, the length of a prompt, and that
+image-to-image may use fewer than fal's 10 steps, because few-step models need no more.
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from app.api.fal.sizes import CUSTOM, PRESET, RequestedSize, SizePreset
+from app.errors import FieldIssue, InvalidInputError
+from app.generation import ImageFormat
+
+# The largest integer that every JSON client keeps exactly.
+MAX_SEED = 2**53 - 1
+
+Input = TypeVar("Input", bound="ModelInput")
+
+
+class ModelInput(BaseModel):
+    """What every endpoint takes; unknown fields are ignored, as fal does."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    sync_mode: bool = Field(default=False, description="Answer with the picture itself, as a data URI, not its URL.")
+
+
+class FluxInput(ModelInput):
+    """What all FLUX endpoints take."""
+
+    prompt: str = Field(max_length=10_000, description="The prompt to generate an image from.")
+    num_inference_steps: int = Field(default=28, ge=1, le=50, description="The number of inference steps to perform.")
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_SEED,
+        description="The same seed and the same prompt given to the same model give the same image every time.",
+    )
+    guidance_scale: float = Field(
+        default=3.5, ge=1, le=20, description="How closely the image should follow the prompt."
+    )
+    num_images: int = Field(default=1, ge=1, le=4, description="The number of images to generate.")
+    enable_safety_checker: bool = Field(default=True, description="Accepted for compatibility; nothing is filtered.")
+    output_format: ImageFormat = Field(default=ImageFormat.JPEG, description="The format of the generated image.")
+    acceleration: Literal["none", "regular", "high"] = Field(
+        default="none", description="Accepted for compatibility; the configuration decides how fast a model runs."
+    )
+
+
+class TextToImageInput(FluxInput):
+    """fal-ai/flux/dev, and every text-to-image endpoint that fal does not know."""
+
+    image_size: RequestedSize = Field(
+        default=SizePreset.LANDSCAPE_4_3, description="The size of the generated image, by name or in pixels."
+    )
+
+
+class FluxSchnellInput(TextToImageInput):
+    """fal-ai/flux/schnell."""
+
+    num_inference_steps: int = Field(default=4, ge=1, le=12, description="The number of inference steps to perform.")
+
+
+class ImageToImageInput(FluxInput):
+    """fal-ai/flux/dev/image-to-image; the answer has the size of the input image."""
+
+    image_url: str = Field(description="The image to start from: a URL or a data URI.")
+    strength: float = Field(
+        default=0.95, ge=0.01, le=1, description="How far the answer may depart from the image; 1 ignores it."
+    )
+    num_inference_steps: int = Field(default=40, ge=1, le=50, description="The number of inference steps to perform.")
+
+
+def _not_offered(asked: bool) -> bool:
+    if asked:
+        raise PydanticCustomError("feature_not_supported", "Face enhancement is not offered")
+    return asked
+
+
+class UpscaleInput(ModelInput):
+    """What all upscalers take."""
+
+    image_url: str = Field(description="The image to upscale: a URL or a data URI.")
+
+
+class EsrganInput(UpscaleInput):
+    """fal-ai/esrgan."""
+
+    scale: float = Field(default=2, ge=1, le=8, description="Rescaling factor.")
+    tile: int = Field(default=0, ge=0, description="Accepted for compatibility; the upscaler chooses its tiles.")
+    face: Annotated[bool, AfterValidator(_not_offered)] = Field(
+        default=False, description="Face enhancement is not offered."
+    )
+    model: Literal[
+        "RealESRGAN_x4plus",
+        "RealESRGAN_x2plus",
+        "RealESRGAN_x4plus_anime_6B",
+        "RealESRGAN_x4_v3",
+        "RealESRGAN_x4_wdn_v3",
+        "RealESRGAN_x4_anime_v3",
+    ] = Field(default="RealESRGAN_x4plus", description="Accepted for compatibility; the configured upscaler answers.")
+    output_format: ImageFormat = Field(default=ImageFormat.PNG, description="The format of the upscaled image.")
+
+
+class AuraSrInput(UpscaleInput):
+    """fal-ai/aura-sr."""
+
+    upscale_factor: Literal[4] = Field(default=4, description="Upscaling factor.")
+    overlapping_tiles: bool = Field(default=False, description="Accepted for compatibility.")
+    checkpoint: Literal["v1", "v2"] = Field(default="v1", description="Accepted for compatibility.")
+
+
+DrawingInput = TextToImageInput | ImageToImageInput
+EnlargingInput = EsrganInput | AuraSrInput
+
+
+def validated(model: type[Input], payload: dict[str, Any]) -> Input:
+    """The payload as the model's input; raises InvalidInputError that names every field that is wrong."""
+    try:
+        return model.model_validate(payload)
+    except ValidationError as error:
+        raise InvalidInputError(tuple(_issue(details) for details in error.errors(include_url=False))) from error
+
+
+def _issue(details: ErrorDetails) -> FieldIssue:
+    fields = (part for part in details["loc"] if part not in (CUSTOM, PRESET))
+    return FieldIssue(("body", *fields), details["msg"], details["type"], details.get("ctx", {}))

@@ -1,0 +1,139 @@
+"""From fal's input to the one internal form of a request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.fal.endpoints import DrawingEndpoint, Endpoint, UpscalingEndpoint
+from app.api.fal.schemas import AuraSrInput, DrawingInput, EnlargingInput, EsrganInput, ImageToImageInput, validated
+from app.api.fal.sizes import fitted
+from app.api.fal.sources import Source, SourcePictures
+from app.api.refusals import refused_file
+from app.errors import FieldIssue, InvalidInputError
+from app.generation import GenerationRequest, ImageFormat, PictureSpec, Task, Tier
+
+MAX_UPSCALED_SIDE = 4096
+_TENANT = "local"
+_UPSCALER = "upscaler"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a call says beside its input; `base_url` is this server as the client sees it."""
+
+    request_id: str
+    tier: Tier
+    base_url: str
+    start_timeout_s: float | None = None
+    report_steps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    width: int
+    height: int
+    source_key: str | None = None
+    strength: float = 1.0
+
+
+class Translator:
+    """Validates inputs, fixes what the caller left open, and brings input pictures into the blob store."""
+
+    def __init__(self, *, sources: SourcePictures, draw_seed: Callable[[], int]) -> None:
+        self._sources = sources
+        self._draw_seed = draw_seed
+
+    async def request(self, endpoint: Endpoint, payload: dict[str, Any], call: Call) -> GenerationRequest:
+        """The internal request; raises InvalidInputError that names what is wrong."""
+        if isinstance(endpoint, UpscalingEndpoint):
+            return await self._enlargement(endpoint, validated(endpoint.schema, payload), call)
+        return await self._drawing(endpoint, validated(endpoint.schema, payload), call)
+
+    async def _enlargement(self, endpoint: UpscalingEndpoint, inputs: EnlargingInput, call: Call) -> GenerationRequest:
+        source = await self._sources.load(inputs.image_url, own_base=call.base_url)
+        return _request(endpoint, call, spec=_upscaled(source, inputs), inline=inputs.sync_mode)
+
+    async def _drawing(self, endpoint: DrawingEndpoint, inputs: DrawingInput, call: Call) -> GenerationRequest:
+        steps = _steps(endpoint, inputs)
+        canvas = await self._canvas(inputs, call.base_url)
+        native_width, native_height = endpoint.variant_settings.native_size(canvas.width, canvas.height)
+        spec = PictureSpec(
+            task=endpoint.task,
+            variant=endpoint.variant,
+            prompt=inputs.prompt,
+            width=canvas.width,
+            height=canvas.height,
+            native_width=native_width,
+            native_height=native_height,
+            steps=steps,
+            seed=self._draw_seed() if inputs.seed is None else inputs.seed,
+            guidance_scale=inputs.guidance_scale,
+            strength=canvas.strength,
+            source_key=canvas.source_key,
+            image_format=inputs.output_format,
+        )
+        return _request(endpoint, call, spec=spec, inline=inputs.sync_mode, num_images=inputs.num_images)
+
+    async def _canvas(self, inputs: DrawingInput, base_url: str) -> _Canvas:
+        if isinstance(inputs, ImageToImageInput):
+            source = await self._sources.load(inputs.image_url, own_base=base_url)
+            return _Canvas(*fitted(source.width, source.height), source.blob_key, inputs.strength)
+        return _Canvas(*inputs.image_size.pixels)
+
+
+def _request(
+    endpoint: Endpoint, call: Call, *, spec: PictureSpec, inline: bool, num_images: int = 1
+) -> GenerationRequest:
+    return GenerationRequest(
+        request_id=call.request_id,
+        tenant=_TENANT,
+        endpoint=endpoint.endpoint_id,
+        spec=spec,
+        num_images=num_images,
+        tier=call.tier,
+        start_timeout_s=call.start_timeout_s,
+        report_steps=call.report_steps,
+        inline=inline,
+    )
+
+
+def _steps(endpoint: DrawingEndpoint, inputs: DrawingInput) -> int:
+    if "num_inference_steps" not in inputs.model_fields_set:
+        return endpoint.default_steps
+    limit = endpoint.max_steps
+    if inputs.num_inference_steps > limit:
+        message = f"Input should be less than or equal to {limit}"
+        loc = ("body", "num_inference_steps")
+        raise InvalidInputError((FieldIssue(loc, message, "less_than_equal", {"le": limit}),))
+    return inputs.num_inference_steps
+
+
+def _upscaled(source: Source, inputs: EnlargingInput) -> PictureSpec:
+    factor, image_format = _factor_and_format(inputs)
+    width, height = round(source.width * factor), round(source.height * factor)
+    if max(width, height) > MAX_UPSCALED_SIDE:
+        raise _too_large_to_upscale(factor)
+    return PictureSpec(
+        task=Task.UPSCALE,
+        variant=_UPSCALER,
+        width=width,
+        height=height,
+        native_width=source.width,
+        native_height=source.height,
+        source_key=source.blob_key,
+        image_format=image_format,
+    )
+
+
+def _factor_and_format(inputs: EnlargingInput) -> tuple[float, ImageFormat]:
+    match inputs:
+        case EsrganInput():
+            return inputs.scale, inputs.output_format
+        case AuraSrInput():
+            return inputs.upscale_factor, ImageFormat.PNG
+
+
+def _too_large_to_upscale(factor: float) -> InvalidInputError:
+    side = int(MAX_UPSCALED_SIDE / factor)
+    message = f"The picture is too large to be upscaled {factor:g} times; its sides may have {side} pixels"
+    return refused_file("image_too_large", message, max_width=side, max_height=side)

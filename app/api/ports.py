@@ -1,0 +1,58 @@
+"""What the API needs from the rest of Darkroom."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from app.errors import DarkroomError
+from app.generation import Generation, GenerationRequest, JobStep
+from app.storage.jobs import RequestView
+
+WarmCheck = Callable[[], Awaitable[bool]]
+
+
+class Service(Protocol):
+    """The use case: direct calls are awaited, queued requests are asked for by id."""
+
+    async def generate(self, request: GenerationRequest) -> Generation:
+        """Make the pictures of a direct call; cancelling the await stops the work."""
+        ...
+
+    def stream(self, request: GenerationRequest) -> AsyncIterator[JobStep | Generation]:
+        """The steps of a direct call as they happen, its Generation last; closing the iterator stops the work."""
+        ...
+
+    async def submit(self, request: GenerationRequest) -> RequestView:
+        """Put a request into the queue."""
+        ...
+
+    async def record_failure(self, request_id: str, endpoint: str, error: DarkroomError) -> RequestView:
+        """Complete a queued request with the error that its input deserves."""
+        ...
+
+    async def status(self, request_id: str) -> RequestView:
+        """The request as it stands; raises UnknownRequestError."""
+        ...
+
+    def watch(self, request_id: str) -> AsyncIterator[RequestView]:
+        """A view at every change, the completed one last; raises UnknownRequestError."""
+        ...
+
+    async def result(self, request_id: str) -> Generation:
+        """The answer; raises NotReadyError, UnknownRequestError or the request's own error."""
+        ...
+
+    async def cancel(self, request_id: str) -> None:
+        """Stop a queued request; raises AlreadyCompletedError or UnknownRequestError."""
+        ...
+
+    def waiting(self, endpoint: str) -> int:
+        """How many requests of the endpoint wait for their start."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Brings the bytes behind a URL that a caller named."""
+
+    async def fetch(self, url: str, *, own_base: str) -> bytes:
+        """The bytes; `own_base` is this server's public base URL. Raises InvalidInputError on `image_url`."""
+        ...

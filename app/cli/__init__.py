@@ -1,0 +1,1 @@
+"""The command line: start a Darkroom, draw with it, train its built-in model, ask what this machine can do."""

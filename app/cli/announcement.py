@@ -1,0 +1,50 @@
+"""What `darkroom up` says when the server is warm: where it is, what it took, how to use it."""
+
+from collections.abc import Sequence
+
+import psutil
+from rich.console import Console
+
+from app.cli import processes
+from app.cli.environment import local_url
+from app.config import DarkroomSettings
+from app.generation import Task
+
+PYTHON = """\
+import fal_client.client as fal
+fal.RUN_URL_FORMAT, fal.QUEUE_URL_FORMAT, fal.REALTIME_URL_FORMAT = "{url}/run/", "{url}/queue/", "{socket}/run/"
+fal.REST_URL, fal.CDN_URL = "{url}/rest", "{url}/cdn"
+"""
+
+CURL = """\
+curl {url}/run/{endpoint} -H 'content-type: application/json' -d '{{"prompt": "a red circle"}}'
+"""
+
+
+def announce(settings: DarkroomSettings, family: Sequence[psutil.Process], console: Console, *, ready_s: float) -> None:
+    """Print the addresses, the time to ready, the memory of the whole process family, and two recipes."""
+    gigabytes = processes.resident_bytes(family) / 1e9
+    url = local_url(settings.server)
+    console.print(f"Darkroom is ready at [bold]{url}[/]", highlight=False)
+    console.print(f"Ray dashboard at http://127.0.0.1:{settings.ray.dashboard_port}", highlight=False)
+    console.print(f"Ready after {ready_s:.1f} s; {gigabytes:.2f} GB resident in {len(family)} processes.")
+    console.print("\nFor fal-client (any FAL_KEY will do), before the first call:\n")
+    _paste(console, recipe(url))
+    console.print("With curl:\n")
+    _paste(console, CURL.format(url=url, endpoint=first_drawing_endpoint(settings)))
+
+
+def recipe(url: str) -> str:
+    """Three lines of Python that point an unmodified fal-client at the server."""
+    return PYTHON.format(url=url, socket=url.replace("http", "ws", 1))
+
+
+def first_drawing_endpoint(settings: DarkroomSettings) -> str:
+    """The endpoint to show to a newcomer: the first that needs nothing but a prompt, else the first."""
+    drawing = (name for name, each in settings.endpoints.items() if each.task is Task.TEXT_TO_IMAGE)
+    return next(drawing, next(iter(settings.endpoints)))
+
+
+def _paste(console: Console, text: str) -> None:
+    """Lines to be copied: never wrapped, never coloured."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,89 @@
+"""A small client of a running Darkroom: one picture, step by step."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from httpx_sse import EventSource, aconnect_sse
+
+from app.errors import DarkroomError, GenerationFailedError
+
+PATIENCE = httpx.Timeout(connect=5.0, read=600.0, write=30.0, pool=5.0)
+
+
+class ServerUnreachableError(DarkroomError):
+    """Nobody answers where a Darkroom should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The share of the work that is done, from 0 to 1."""
+
+    fraction: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The endpoint's complete output."""
+
+    output: dict[str, Any]
+
+
+class Client:
+    """Speaks to the server at `url`; `http` is closed by whoever made it."""
+
+    def __init__(self, url: str, http: httpx.AsyncClient) -> None:
+        self._url = url.rstrip("/")
+        self._http = http
+
+    async def draw(self, endpoint: str, arguments: dict[str, Any]) -> AsyncIterator[Progress | Answer]:
+        """Progress at every step, the Answer last.
+
+        Raises ServerUnreachableError, or GenerationFailedError with what the server said.
+        """
+        try:
+            async with aconnect_sse(
+                self._http, "POST", f"{self._url}/run/{endpoint}/stream", json=arguments, timeout=PATIENCE
+            ) as events:
+                await _refuse_errors(events.response)
+                async for event in _events(events):
+                    yield event
+        except httpx.TransportError as error:
+            raise ServerUnreachableError(f"no server answers at {self._url}; start one with: darkroom up") from error
+
+    async def fetch(self, picture_url: str) -> bytes:
+        """The bytes of a picture that an Answer names."""
+        answer = await self._http.get(picture_url, timeout=PATIENCE)
+        await _refuse_errors(answer)
+        return answer.content
+
+
+async def _events(source: EventSource) -> AsyncIterator[Progress | Answer]:
+    async for event in source.aiter_sse():
+        data = event.json()
+        if "images" in data and "progress" not in data:
+            yield Answer(data)
+        elif "progress" in data:
+            yield Progress(fraction=float(data["progress"]), message=str(data.get("message", "")))
+        else:
+            raise GenerationFailedError(_reason(data))
+
+
+async def _refuse_errors(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    text = (await response.aread()).decode(errors="replace")
+    try:
+        raise GenerationFailedError(_reason(json.loads(text)))
+    except ValueError:
+        raise GenerationFailedError(f"the server answered {response.status_code}") from None
+
+
+def _reason(body: Any) -> str:
+    detail = body.get("detail", body) if isinstance(body, dict) else body
+    if isinstance(detail, list):
+        return "; ".join(f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in detail)
+    return str(detail)

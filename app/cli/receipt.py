@@ -1,0 +1,20 @@
+"""The receipt of a picture, as a small table."""
+
+from typing import Any
+
+from rich.table import Table
+
+STAGES = {"queue_s": "queue", "denoise_s": "denoise", "decode_s": "decode", "upscale_s": "upscale"}
+
+
+def receipt_table(output: dict[str, Any]) -> Table:
+    """How the first picture of an endpoint's output was made, and how long each part took."""
+    receipt, image = output["receipts"][0], output["images"][0]
+    times = "  ".join(f"{name} {receipt[key] * 1000:.0f} ms" for key, name in STAGES.items())
+    table = Table(show_header=False, box=None)
+    table.add_row("picture", f"{image['width']}x{image['height']}, {image['file_size']:,} bytes, seed {output['seed']}")
+    table.add_row("variant", f"{receipt['variant']}, {receipt['steps']} steps, batch of {receipt['batch_size']}")
+    table.add_row("cache", str(receipt["cache"]))
+    table.add_row("times", times)
+    table.add_row("device", f"{receipt['gpu_ms']:.0f} ms on {receipt['replica']}")
+    return table

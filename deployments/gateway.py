@@ -1,0 +1,62 @@
+"""The gateway's process: dialects, exact cache, single flight and queued requests."""
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from app.api.app import create_app
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ApplicationStatus
+
+from app.api.fetch import GuardedFetcher, tls_transports
+from app.cache.exact import ExactCache, model_revision
+from app.config import DarkroomSettings, StorageSettings
+from app.errors import ConfigurationError
+from app.service import DarkroomService
+from app.storage.blobs import LocalBlobStore
+from app.storage.jobs import JobStore, MemoryJobStore
+from deployments.handles import RouterHandle
+from deployments.telemetry import observer_of
+
+
+class Gateway:
+    """Builds the ASGI application once its handles exist."""
+
+    def __init__(self, settings: DarkroomSettings, router: DeploymentHandle[Any]) -> None:
+        self._settings = settings
+        self._blobs = LocalBlobStore(Path(settings.storage.blobs))
+        self._service = DarkroomService(
+            generator=RouterHandle(router),
+            cache=ExactCache(blobs=self._blobs, max_entries=settings.cache.max_entries),
+            jobs=_job_store(settings.storage),
+            routing=settings.routing,
+            revision=partial(model_revision, settings),
+            observe=observer_of(settings.telemetry, service="gateway"),
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        fetcher = GuardedFetcher(settings=self._settings.fetch, blobs=self._blobs, open_transport=tls_transports())
+        return create_app(
+            service=self._service,
+            blobs=self._blobs,
+            fetcher=fetcher,
+            settings=self._settings,
+            is_warm=graph_is_running,
+        )
+
+
+def _job_store(settings: StorageSettings) -> JobStore:
+    if settings.jobs != "memory":
+        raise ConfigurationError(f"storage.jobs: {settings.jobs.partition(':')[0]} is not served yet; set jobs: memory")
+    return MemoryJobStore(ttl_s=settings.result_ttl_s, max_completed=settings.max_results, clock=time.time)
+
+
+async def graph_is_running() -> bool:
+    """Whether every deployment of this application has its replicas, which are ready only when warm."""
+    name = serve.get_replica_context().app_name
+    status = await asyncio.to_thread(serve.status)
+    return bool(status.applications[name].status == ApplicationStatus.RUNNING)

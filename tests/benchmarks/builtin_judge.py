@@ -1,0 +1,88 @@
+"""How often does the judge err?
+
+    python tests/benchmarks/builtin_judge.py [--scenes N]
+
+Drawn scenes of all kinds and canvas sizes are judged against their own demand and against every
+demand that differs from it in one respect, as drawn and degraded. Printed: false negatives, false
+positives and CPU milliseconds per verdict.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from io import BytesIO
+from time import process_time
+
+import numpy as np
+from PIL import Image, ImageFilter
+from rich.console import Console
+from rich.table import Table
+
+from app.builtin.contrast import contrasts
+from app.builtin.demand import Demand
+from app.builtin.grammar import sample_demand
+from app.builtin.judge import judge_demand
+from app.builtin.render import ASPECTS, Pixels, place, render
+
+Degradation = Callable[[Image.Image], Image.Image]
+
+
+def jpeg(image: Image.Image) -> Image.Image:
+    """The image after JPEG at quality 85."""
+    encoded = BytesIO()
+    image.save(encoded, "JPEG", quality=85)
+    return Image.open(encoded).convert("RGB")
+
+
+def enlarged(image: Image.Image) -> Image.Image:
+    """The image four times larger by bicubic interpolation."""
+    return image.resize((4 * image.width, 4 * image.height), Image.Resampling.BICUBIC)
+
+
+DEGRADATIONS: dict[str, Degradation] = {
+    "as drawn": lambda image: image,
+    "blur, radius 1": lambda image: image.filter(ImageFilter.GaussianBlur(1)),
+    "JPEG 85": jpeg,
+    "x4 bicubic": enlarged,
+    "x4 bicubic, JPEG 85": lambda image: jpeg(enlarged(image)),
+}
+
+
+def scenes(count: int) -> list[tuple[Demand, Pixels]]:
+    """Demands of all kinds, drawn on all canvas sizes in turn."""
+    rng = np.random.default_rng(7)
+    demands = [sample_demand(rng) for _ in range(count)]
+    return [
+        (demand, render(place(demand, rng, *ASPECTS[index % len(ASPECTS)]))) for index, demand in enumerate(demands)
+    ]
+
+
+def report(drawn: list[tuple[Demand, Pixels]], degradation: Degradation) -> list[str]:
+    """The shares of scenes refused and of near misses accepted, by respect, and milliseconds per verdict."""
+    rng = np.random.default_rng(8)
+    refused, accepted, tried = 0, Counter[str](), Counter[str]()
+    started = process_time()
+    for demand, pixels in drawn:
+        picture = np.asarray(degradation(Image.fromarray(pixels)))
+        refused += not judge_demand(picture, demand).right
+        for respect, other in contrasts(demand, rng).items():
+            tried[respect] += 1
+            accepted[respect] += judge_demand(picture, other).right
+    verdict_ms = 1000 * (process_time() - started) / (len(drawn) + tried.total())
+    wrong = " ".join(f"{respect} {accepted[respect]}/{tried[respect]}" for respect in sorted(tried))
+    return [f"{refused}/{len(drawn)}", f"{accepted.total()}/{tried.total()}", f"{verdict_ms:.1f}", wrong]
+
+
+def main() -> None:
+    """Print one row for each degradation."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenes", type=int, default=1500)
+    drawn = scenes(parser.parse_args().scenes)
+    table = Table("pictures", "scenes refused", "near misses accepted", "CPU ms", "accepted, by respect")
+    for name, degradation in DEGRADATIONS.items():
+        table.add_row(name, *report(drawn, degradation))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

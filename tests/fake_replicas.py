@@ -1,0 +1,224 @@
+"""Replicas that draw nothing, and a router over them, in time that passes only when everything waits for it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakes import FakeClock, Recorder, settle
+
+from app.config import RoutingSettings
+from app.errors import DarkroomError, JobCancelledError
+from app.generation import (
+    BatchDraining,
+    BatchEvent,
+    Job,
+    JobDrawn,
+    JobEvent,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStep,
+    Picture,
+    Receipt,
+)
+from app.routing.ports import Finished
+from app.routing.router import Router
+
+
+@dataclass
+class FakeReplica:
+    """A replica on which every step takes `step_s` and batches run one after the other.
+
+    `batches` are the job ids of the batches in the order in which they began; `errors` ends
+    jobs; `delivers` says whether it draws pictures to their final size.
+    """
+
+    name: str
+    clock: FakeClock
+    step_s: float = 1.0
+    delivers: bool = True
+    errors: dict[str, DarkroomError] = field(default_factory=dict)
+    batches: list[tuple[str, ...]] = field(default_factory=list)
+    received: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    busy_s: float = 0.0
+    deaths: int = 0
+
+    def __post_init__(self) -> None:
+        self._device = asyncio.Lock()
+
+    async def run(self, jobs: tuple[Job, ...]) -> AsyncIterator[BatchEvent]:
+        """Go through the events of one batch."""
+        self.received.append((self.clock(), tuple(job.job_id for job in jobs)))
+        async with self._device:
+            self.batches.append(tuple(job.job_id for job in jobs))
+            async for event in self._draw(jobs):
+                yield event
+
+    async def _draw(self, jobs: tuple[Job, ...]) -> AsyncIterator[BatchEvent]:
+        running = {job.job_id: job for job in jobs}
+        for job_id in running:
+            yield JobStarted(job_id=job_id, replica=self.name)
+        steps = jobs[0].spec.steps
+        for step in range(1, steps + 1):
+            if step == steps:
+                yield BatchDraining()
+            await self.clock.sleep(self.step_s)
+            self.busy_s += self.step_s
+            if self.deaths:
+                self.deaths -= 1
+                raise ConnectionError(f"{self.name} died")
+            for job_id in [job_id for job_id in running if job_id in self.cancelled]:
+                del running[job_id]
+                yield JobFailed(job_id=job_id, error=JobCancelledError("cancelled"))
+            for job in running.values():
+                if job.report_steps:
+                    yield JobStep(job_id=job.job_id, step=step, steps=steps)
+        for job in running.values():
+            yield self._outcome(job, len(jobs))
+
+    def _outcome(self, job: Job, batch_size: int) -> JobDrawn | JobFailed:
+        if job.job_id in self.errors:
+            return JobFailed(job_id=job.job_id, error=self.errors[job.job_id])
+        receipt = Receipt(variant=job.spec.variant, steps=job.spec.steps, batch_size=batch_size, gpu_ms=5.0)
+        return JobDrawn(
+            job_id=job.job_id,
+            blob_key=f"drawn-{job.job_id}",
+            byte_count=100,
+            delivered=self.delivers,
+            receipt=receipt,
+        )
+
+
+@dataclass(frozen=True)
+class FakeSlot:
+    """A reserved place on one replica."""
+
+    replica: str
+    run: Any
+
+
+class FakePool:
+    """Slots on fake replicas, given to whoever has waited longest.
+
+    `failures` makes so many acquisitions fail; without `spreads` the first replica with room
+    is chosen, not the one with the most.
+    """
+
+    def __init__(self, *replicas: FakeReplica, slots_each: int = 2) -> None:
+        self.replicas = {replica.name: replica for replica in replicas}
+        self.failures = 0
+        self.spreads = True
+        self.cancelled: list[str] = []
+        self._slots_each = slots_each
+        self._free = dict.fromkeys(self.replicas, slots_each)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def slots(self) -> int:
+        """One acquisition for each place."""
+        return self._slots_each * len(self.replicas)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncGenerator[FakeSlot, None]:
+        """Hold a place, once there is one."""
+        await asyncio.sleep(0)
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("no replica can be reached")
+        while not any(self._free.values()):
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
+        name = max(self._free, key=lambda replica: self._free[replica] if self.spreads else self._free[replica] > 0)
+        self._free[name] -= 1
+        try:
+            yield FakeSlot(replica=name, run=self.replicas[name].run)
+        finally:
+            self._free[name] += 1
+            if self._waiting:
+                self._waiting.popleft().set_result(None)
+
+    async def cancel(self, job_id: str) -> None:
+        """Tell every replica."""
+        self.cancelled.append(job_id)
+        for replica in self.replicas.values():
+            replica.cancelled.append(job_id)
+
+
+@dataclass
+class FakeFinisher:
+    """A finishing stage that takes `seconds` for every picture."""
+
+    clock: FakeClock
+    seconds: float = 1.0
+    error: Exception | None = None
+    finished: list[tuple[str, str]] = field(default_factory=list)
+
+    async def finish(self, job: Job, source_key: str) -> Finished:
+        """Pretend to enlarge the picture."""
+        await self.clock.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+        self.finished.append((job.job_id, source_key))
+        return Finished(blob_key=f"finished-{job.job_id}", byte_count=200, upscale_s=self.seconds)
+
+
+class RouterBench:
+    """A router for the variant `sketch` over fake replicas, and callers who wait for its jobs."""
+
+    def __init__(
+        self, *, replicas: int = 1, max_batch: int = 4, delivers: bool = True, finish_s: float = 1.0, **limits: Any
+    ) -> None:
+        self.clock = FakeClock()
+        self.recorder = Recorder()
+        self.replicas = [FakeReplica(f"replica-{n}", self.clock, delivers=delivers) for n in range(replicas)]
+        self.pool = FakePool(*self.replicas)
+        self.finisher = FakeFinisher(self.clock, seconds=finish_s)
+        self.router = Router(
+            pools={"sketch": self.pool},
+            max_batch={"sketch": max_batch},
+            finisher=self.finisher,
+            settings=RoutingSettings(**limits),
+            observe=self.recorder,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+        )
+
+    @property
+    def replica(self) -> FakeReplica:
+        """The only replica."""
+        return self.replicas[0]
+
+    async def events(self, job: Job) -> list[JobEvent]:
+        """Everything the router tells about one job."""
+        async with aclosing(self.router.run(job)) as events:
+            return [event async for event in events]
+
+    async def picture(self, job: Job) -> Picture:
+        """The picture that one job ends with."""
+        last = (await self.events(job))[-1]
+        if not isinstance(last, JobFinished):
+            raise TypeError(f"the job ended with {last}")
+        return last.picture
+
+    async def start(self, *jobs: Job) -> list[asyncio.Task[Picture]]:
+        """One waiting caller for each job."""
+        callers = [asyncio.create_task(self.picture(job)) for job in jobs]
+        await settle()
+        return callers
+
+    async def outcomes(self, callers: Sequence[asyncio.Task[Picture]]) -> list[Picture | BaseException]:
+        """What every caller got, once all have got something."""
+
+        async def gathered() -> list[Picture | BaseException]:
+            return await asyncio.gather(*callers, return_exceptions=True)
+
+        return await self.clock.run(gathered())
+
+    async def run(self, *jobs: Job) -> list[Picture | BaseException]:
+        """What becomes of jobs that all arrive now."""
+        return await self.outcomes(await self.start(*jobs))

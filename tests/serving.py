@@ -1,0 +1,68 @@
+"""A real Darkroom for tests and benchmarks: its own ports, its own folders, stopped with all that it started."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.cli.environment import free_ports, ray_environment
+from app.cli.server import Server
+from app.config import load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+READY_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that is warm: where it listens, its process id and its log."""
+
+    url: str
+    pid: int
+    log: Path
+
+
+@contextmanager
+def serving(folder: Path, changes: Mapping[str, Any] | None = None) -> Iterator[Serving]:
+    """Serve `configs/local.yaml` with `changes` merged into it, on free ports, until the block is left."""
+    http, dashboard = free_ports(2)
+    places = {
+        "server": {"port": http},
+        "ray": {"dashboard_port": dashboard, "num_cpus": 4},
+        "storage": {"blobs": str(folder / "blobs")},
+    }
+    raw = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text(encoding="utf-8"))
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(merged(merged(raw, places), changes or {})), encoding="utf-8")
+    settings = load_settings(config)
+    server = Server(
+        [sys.executable, "-m", "deployments.serve", "--config", str(config)],
+        url=f"http://127.0.0.1:{http}",
+        environment=ray_environment(settings.server, folder=folder),
+        log=folder / "server.log",
+    )
+    try:
+        asyncio.run(_warm(server))
+        yield Serving(url=f"http://127.0.0.1:{http}", pid=server.family[0].pid, log=folder / "server.log")
+    finally:
+        server.stop()
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, group by group."""
+    result = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+async def _warm(server: Server) -> None:
+    async with asyncio.timeout(READY_S):
+        async for _ in server.starting():
+            pass
