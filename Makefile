@@ -21,15 +21,14 @@ stop: $(INSTALLED) ## stop what `make run` started
 
 test: $(INSTALLED_DEV) ## the fast suite, then the graph on a real Ray Serve
 	@$(BIN)/pytest
-	@$(BIN)/pytest -m "ray or cluster" tests/unit $(wildcard tests/graph)
+	@$(BIN)/pytest -m "ray or cluster" tests/unit $(wildcard tests/cluster)
 
-check: $(INSTALLED_DEV) ## format, lint, types, imports, documented tests
+check: $(INSTALLED_DEV) ## format, lint, types, import directions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy tests
 	@$(BIN)/lint-imports
-	@$(BIN)/interrogate tests
 
 format: $(INSTALLED_DEV) ## format and mend what can be mended by machine
 	@$(BIN)/ruff format .

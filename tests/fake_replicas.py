@@ -33,7 +33,8 @@ class FakeReplica:
     """A replica on which every step takes `step_s` and batches run one after the other.
 
     `batches` are the job ids of the batches in the order in which they began; `errors` ends
-    jobs; `delivers` says whether it draws pictures to their final size.
+    jobs; `delivers` says whether it draws pictures to their final size; a `doomed` replica dies
+    with its first step and stays dead.
     """
 
     name: str
@@ -45,7 +46,8 @@ class FakeReplica:
     received: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     busy_s: float = 0.0
-    deaths: int = 0
+    doomed: bool = False
+    is_dead: bool = False
 
     def __post_init__(self) -> None:
         self._device = asyncio.Lock()
@@ -54,6 +56,7 @@ class FakeReplica:
         """Go through the events of one batch."""
         self.received.append((self.clock(), tuple(job.job_id for job in jobs)))
         async with self._device:
+            self._check_alive()
             self.batches.append(tuple(job.job_id for job in jobs))
             async for event in self._draw(jobs):
                 yield event
@@ -68,9 +71,8 @@ class FakeReplica:
                 yield BatchDraining()
             await self.clock.sleep(self.step_s)
             self.busy_s += self.step_s
-            if self.deaths:
-                self.deaths -= 1
-                raise ConnectionError(f"{self.name} died")
+            self.is_dead = self.doomed
+            self._check_alive()
             for job_id in [job_id for job_id in running if job_id in self.cancelled]:
                 del running[job_id]
                 yield JobFailed(job_id=job_id, error=JobCancelledError("cancelled"))
@@ -79,6 +81,10 @@ class FakeReplica:
                     yield JobStep(job_id=job.job_id, step=step, steps=steps)
         for job in running.values():
             yield self._outcome(job, len(jobs))
+
+    def _check_alive(self) -> None:
+        if self.is_dead:
+            raise ConnectionError(f"{self.name} is dead")
 
     def _outcome(self, job: Job, batch_size: int) -> JobDrawn | JobFailed:
         if job.job_id in self.errors:
@@ -122,6 +128,11 @@ class FakePool:
         """One acquisition for each place."""
         return self._slots_each * len(self.replicas)
 
+    @property
+    def pending(self) -> int:
+        """How many wait for a place."""
+        return len(self._waiting)
+
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator[FakeSlot, None]:
         """Hold a place, once there is one."""
@@ -129,11 +140,11 @@ class FakePool:
         if self.failures:
             self.failures -= 1
             raise ConnectionError("no replica can be reached")
-        while not any(self._free.values()):
+        while not (room := self._room()):
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             await turn
-        name = max(self._free, key=lambda replica: self._free[replica] if self.spreads else self._free[replica] > 0)
+        name = max(room, key=lambda replica: self._free[replica]) if self.spreads else room[0]
         self._free[name] -= 1
         try:
             yield FakeSlot(replica=name, run=self.replicas[name].run)
@@ -141,6 +152,9 @@ class FakePool:
             self._free[name] += 1
             if self._waiting:
                 self._waiting.popleft().set_result(None)
+
+    def _room(self) -> list[str]:
+        return [name for name, replica in self.replicas.items() if self._free[name] and not replica.is_dead]
 
     async def cancel(self, job_id: str) -> None:
         """Tell every replica."""
@@ -215,6 +229,7 @@ class RouterBench:
         """What every caller got, once all have got something."""
 
         async def gathered() -> list[Picture | BaseException]:
+            """Wait for all of them."""
             return await asyncio.gather(*callers, return_exceptions=True)
 
         return await self.clock.run(gathered())

@@ -46,6 +46,11 @@ class FakeClock:
     def __call__(self) -> float:
         return self.now_s
 
+    @property
+    def sleepers(self) -> int:
+        """How many still wait for their time."""
+        return sum(1 for *_, woken in self._sleepers if not woken.done())
+
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock has moved on by so many seconds."""
         woken = asyncio.get_running_loop().create_future()
@@ -122,10 +127,9 @@ class MemoryBlobStore:
 
 def make_spec(**changes: Any) -> PictureSpec:
     """A small text-to-image picture, drawn to size unless told otherwise."""
+    picture: dict[str, Any] = {"task": Task.TEXT_TO_IMAGE, "variant": "sketch", "prompt": "a dot", "steps": 4}
     size = {"width": 64, "height": 64, "native_width": 64, "native_height": 64}
-    return PictureSpec(
-        **({"task": Task.TEXT_TO_IMAGE, "variant": "sketch", "prompt": "a dot", "steps": 4} | size | changes)
-    )
+    return PictureSpec(**(picture | size | changes))
 
 
 def make_job(job_id: str, *, deadline_s: float = 1060.0, arrival_s: float = 1000.0, **changes: Any) -> Job:
@@ -146,7 +150,7 @@ def make_request(request_id: str = "request", **changes: Any) -> GenerationReque
 class FakeGenerator:
     """Makes every picture at once, unless the test holds it back.
 
-    `may_start` and `may_finish` are events to clear and set; by seed, `errors` ends jobs and
+    `may_start`, `may_finish` and `may_cancel` are events to clear and set; by seed, `errors` ends jobs and
     `stuck` keeps them from ending.
     """
 
@@ -159,8 +163,9 @@ class FakeGenerator:
         self.stuck: set[int] = set()
         self.may_start = asyncio.Event()
         self.may_finish = asyncio.Event()
-        self.may_start.set()
-        self.may_finish.set()
+        self.may_cancel = asyncio.Event()
+        for event in (self.may_start, self.may_finish, self.may_cancel):
+            event.set()
         self._blobs = blobs
 
     async def run(self, job: Job) -> AsyncIterator[JobEvent]:
@@ -193,6 +198,7 @@ class FakeGenerator:
     async def cancel(self, job_id: str) -> bool:
         """Remember who was cancelled."""
         self.cancelled.append(job_id)
+        await self.may_cancel.wait()
         return True
 
     async def queued_ahead(self, job_id: str) -> int | None:

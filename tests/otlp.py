@@ -1,7 +1,7 @@
 """An OTLP-over-HTTP receiver for tests and benchmarks: real spans, as a collector would get them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,10 +43,11 @@ class Receiver:
             chosen = [span for span in self._spans if name in (None, span.name)]
         return sorted(chosen, key=lambda span: span.started_s)
 
-    def wait_for(self, name: str, count: int, *, timeout_s: float = 60.0) -> bool:
-        """Wait until `count` spans of that name have arrived; false when they did not come in time."""
+    def wait_until(self, holds: Callable[[list[ReceivedSpan]], bool], *, timeout_s: float = 60.0) -> None:
+        """Wait until that holds of all spans that have arrived; raises TimeoutError."""
         with self._arrived:
-            return self._arrived.wait_for(lambda: len(self.spans(name)) >= count, timeout_s)
+            if not self._arrived.wait_for(lambda: holds(self._spans), timeout_s):
+                raise TimeoutError("the spans waited for did not arrive")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +29,16 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, changes: Mapping[str, Any] | None = None) -> Iterator[Serving]:
+def serving(changes: Mapping[str, Any] | None = None) -> Iterator[Serving]:
     """Serve `configs/local.yaml` with `changes` merged into it, on free ports, until the block is left."""
+    # A socket's path may not be long, so the folder is not below the test's own.
+    with tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True) as folder:
+        with _running(Path(folder), changes or {}) as server:
+            yield server
+
+
+@contextmanager
+def _running(folder: Path, changes: Mapping[str, Any]) -> Iterator[Serving]:
     http, dashboard = free_ports(2)
     places = {
         "server": {"port": http},
@@ -38,7 +47,7 @@ def serving(folder: Path, changes: Mapping[str, Any] | None = None) -> Iterator[
     }
     raw = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text(encoding="utf-8"))
     config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump(merged(merged(raw, places), changes or {})), encoding="utf-8")
+    config.write_text(yaml.safe_dump(merged(merged(raw, places), changes)), encoding="utf-8")
     settings = load_settings(config)
     server = Server(
         [sys.executable, "-m", "deployments.serve", "--config", str(config)],

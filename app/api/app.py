@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable
 from typing import cast
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.errors import error_response
@@ -21,7 +22,7 @@ from app.api.fal.queue import QueueRoutes
 from app.api.fal.sources import SourcePictures
 from app.api.fal.translate import Translator
 from app.api.files import FileRoutes
-from app.api.health import health_router
+from app.api.health import HealthRoutes
 from app.api.middleware import LastResort, RequestIdentity
 from app.api.ports import Fetcher, Service, WarmCheck
 from app.config import DarkroomSettings
@@ -77,11 +78,11 @@ def create_app(
     app = FastAPI(title="Darkroom", openapi_url=None, redirect_slashes=False, middleware=_middleware(new_id))
     app.add_exception_handler(DarkroomError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    app.include_router(health_router(is_warm))
-    app.include_router(FileRoutes(blobs).router())
-    app.include_router(CatalogueRoutes(dialect).router())
-    app.include_router(QueueRoutes(dialect).router())
-    app.include_router(DirectRoutes(dialect).router())
+    HealthRoutes(is_warm).add_to(app)
+    FileRoutes(blobs).add_to(app)
+    CatalogueRoutes(dialect).add_to(app)
+    QueueRoutes(dialect).add_to(app)
+    DirectRoutes(dialect).add_to(app)
     return app
 
 

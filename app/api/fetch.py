@@ -23,6 +23,7 @@ TransportFactory = Callable[[], httpx.AsyncBaseTransport]
 
 MAX_REDIRECTS = 3
 _PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65535
 _HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "darkroom"}
 
 
@@ -92,14 +93,16 @@ class GuardedFetcher:
     async def _pinned(self, url: httpx.URL) -> httpx.Request:
         if url.scheme not in _PORTS or not url.host:
             raise not_downloaded("only http, https and data URLs are accepted")
-        address = await self._checked_address(url)
+        address = await self._checked_address(url.host, url.port or _PORTS[url.scheme])
         headers = {**_HEADERS, "Host": url.netloc.decode("ascii")}
         extensions = {"sni_hostname": url.raw_host.decode("ascii")}
         return httpx.Request("GET", url.copy_with(host=address), headers=headers, extensions=extensions)
 
-    async def _checked_address(self, url: httpx.URL) -> str:
+    async def _checked_address(self, host: str, port: int) -> str:
+        if port > _LAST_PORT:
+            raise not_downloaded("the port does not exist")
         try:
-            addresses = await self._resolve(url.host, url.port or _PORTS[url.scheme])
+            addresses = await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise not_downloaded("the host name cannot be resolved") from error
         if not self._settings.allow_private_addresses and not all(is_public(address) for address in addresses):

@@ -2,7 +2,8 @@
 
 import mimetypes
 
-from fastapi import APIRouter, Request
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import NotFoundError
@@ -17,15 +18,13 @@ class FileRoutes:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
 
-    def router(self) -> APIRouter:
-        """The route."""
-        router = APIRouter()
-        router.add_api_route("/files/{key:path}", self.file, methods=["GET", "HEAD"])
-        return router
+    def add_to(self, app: Starlette) -> None:
+        """Add the route."""
+        app.add_route("/files/{key:path}", self.file, methods=["GET"])
 
-    async def file(self, key: str, request: Request) -> Response:
+    async def file(self, request: Request) -> Response:
         """One finished picture, or 304 when the caller has it."""
-        finished_key(key)
+        key = finished_key(request.path_params["key"])
         headers = {"ETag": f'"{key}"', "Cache-Control": _FOREVER, "X-Content-Type-Options": "nosniff"}
         if headers["ETag"] in request.headers.get("if-none-match", "") and await self._blobs.exists(key):
             return Response(status_code=304, headers=headers)

@@ -21,7 +21,14 @@ NUMBERS: Final[dict[str, int]] = {"two": 2, "three": 3, "four": 4, "2": 2, "3": 
 PLURALS: Final[dict[str, str]] = {shape: shape + ("es" if shape == "cross" else "s") for shape in SHAPES}
 
 ONE_FORMS: Final = ("{a}", "{a}", "one {x}", "a picture of {a}", "a drawing of {a}", "there is {a}")
-AND_FORMS: Final = ("{a} and {b}", "{a} and {b}", "{a} next to {b}", "{a} with {b}", "{a} beside {b}", "both {a} and {b}")
+AND_FORMS: Final = (
+    "{a} and {b}",
+    "{a} and {b}",
+    "{a} next to {b}",
+    "{a} with {b}",
+    "{a} beside {b}",
+    "both {a} and {b}",
+)
 COUNT_FORMS: Final = ("{n} {s}", "{n} {s}", "a picture of {n} {s}", "there are {n} {s}", "a group of {n} {s}")
 RELATION_FORMS: Final[dict[Relation, tuple[str, ...]]] = {
     "left of": ("left of", "to the left of", "on the left of", "sits to the left of", "is left of"),
@@ -72,12 +79,13 @@ _PLACE_WORDS: Final = {_normalise_words(form): cell for cell in CELLS for form i
 _COLOUR: Final = f"({_alternatives(tuple(COLOURS))})"
 _THING: Final = f"(?:an?|one|the) {_COLOUR} ({_alternatives(SHAPES)})"
 _BACKGROUND: Final = re.compile(
-    "(?:,| (?:on|over|against|with))(?: an?| the)? "
-    f"({_alternatives(tuple(BACKGROUNDS))})(?: background| backdrop)?$"
+    f"(?:,| (?:on|over|against|with))(?: an?| the)? ({_alternatives(tuple(BACKGROUNDS))})(?: background| backdrop)?$"
 )
 _OPENING: Final = re.compile(f"^(?:{_alternatives(OPENINGS)})")
 _SINGLE: Final = re.compile(f"^{_THING}(?: ({_alternatives(tuple(_PLACE_WORDS))}))?$")
-_COUNTED: Final = re.compile(f"^({_alternatives(tuple(NUMBERS))}) {_COLOUR} ({_alternatives(tuple(PLURALS.values()))})$")
+_COUNTED: Final = re.compile(
+    f"^({_alternatives(tuple(NUMBERS))}) {_COLOUR} ({_alternatives(tuple(PLURALS.values()))})$"
+)
 _PAIR: Final = re.compile(f"^{_THING} ({_alternatives((*_RELATION_WORDS, *_AND_WORDS))}) {_THING}$")
 
 
@@ -133,15 +141,15 @@ def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
 
 def sample_demand(rng: np.random.Generator, kind: Kind | None = None) -> Demand:
     """A random demand, of the given kind or of any."""
-    kind = kind or _choose(rng, KINDS)
-    things = _sample_things(rng, 2 if kind in ("relation", "and") else 1)
+    chosen = kind if kind is not None else _choose(rng, KINDS)
+    things = _sample_things(rng, 2 if chosen in ("relation", "and") else 1)
     return Demand(
-        kind,
+        chosen,
         things,
         _choose(rng, tuple(BACKGROUNDS)),
-        cell=_choose(rng, tuple(CELLS)) if kind == "position" else None,
-        relation=_choose(rng, RELATIONS) if kind == "relation" else None,
-        count=int(rng.integers(2, 5)) if kind == "count" else 1,
+        cell=_choose(rng, tuple(CELLS)) if chosen == "position" else None,
+        relation=_choose(rng, RELATIONS) if chosen == "relation" else None,
+        count=int(rng.integers(2, 5)) if chosen == "count" else 1,
     )
 
 

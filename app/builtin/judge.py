@@ -1,7 +1,7 @@
 """Decides whether a picture shows what a prompt of the scene grammar demands, and says why not."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import hypot, sqrt
 from typing import Final
@@ -61,7 +61,11 @@ def names_background(prompt: str) -> bool:
 
 def judge_demand(picture: Pixels, demand: Demand, *, any_background: bool = False) -> Verdict:
     """The verdict on an RGB picture (height, width, 3) of any size."""
-    sighting = see(picture)
+    return compare(see(picture), demand, any_background=any_background)
+
+
+def compare(sighting: Sighting, demand: Demand, *, any_background: bool = False) -> Verdict:
+    """The verdict on what was seen in a picture."""
     parts = [*_object_parts(sighting.objects, demand), *_place_parts(sighting.objects, demand)]
     if not any_background:
         parts.append(_background_part(sighting, demand))
@@ -81,7 +85,7 @@ def _background_part(sighting: Sighting, demand: Demand) -> _Part:
 def _object_parts(found: tuple[SeenObject, ...], demand: Demand) -> list[_Part]:
     seen = [_thing(each) for each in found]
     wanted = demand.objects
-    count = f"{len(seen)} objects, not {len(wanted)}"
+    count = f"objects: {len(seen)}, not {len(wanted)}"
     return [
         _Part("count", min(len(seen), len(wanted)) / max(len(seen), len(wanted)), count),
         _compared("colours", [thing.colour for thing in seen], [thing.colour for thing in wanted]),
@@ -104,18 +108,19 @@ def _compared(name: str, seen: list[str], wanted: list[str]) -> _Part:
 
 
 def _listed(words: Iterable[str]) -> str:
-    return " and ".join(sorted(words)) or "none"
+    counted = sorted(Counter(words).items())
+    return " and ".join(f"{count} {word}" if count > 1 else word for word, count in counted) or "none"
 
 
 def _place_parts(found: tuple[SeenObject, ...], demand: Demand) -> list[_Part]:
     if demand.relation is not None:
         first, second = (_find(found, thing) for thing in demand.things)
         met = first is not None and second is not None and _related(first, second, demand.relation)
-        return [_Part("relation", float(met), f"the {_words(demand.things[0])} is not {demand.relation} the other")]
+        names = tuple(map(_words, demand.things))
+        return [_Part("relation", float(met), f"no {names[0]} {demand.relation} a {names[1]}")]
     if demand.cell is not None:
-        nearest = found[0] if found else None
-        met = nearest is not None and _in_cell(nearest, demand.cell)
-        return [_Part("cell", float(met), f"nothing stands at the {demand.cell}")]
+        met = bool(found) and _in_cell(found[0], demand.cell)
+        return [_Part("cell", float(met), f"no object stands at the {demand.cell}")]
     return []
 
 

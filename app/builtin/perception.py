@@ -53,7 +53,7 @@ def see(picture: Pixels) -> Sighting:
     """What an RGB picture (height, width, 3) of any size shows."""
     pixels = native(picture).astype(np.float32)
     background = _border_colour(pixels)
-    name = nearest_name(background, tuple(BACKGROUNDS))
+    name = _nearest_background(background)
     owners, colours = _regions(pixels, background, name)
     found = (_recognise(pixels, background, owners == label, colour) for label, colour in colours.items())
     objects = [seen for seen in found if seen.area >= SMALLEST_AREA]
@@ -69,10 +69,9 @@ def native(picture: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
 
-def nearest_name(colour: Field, names: tuple[str, ...]) -> str:
-    """Which of the palette's named colours is nearest in RGB."""
-    rows = [_NAMES.index(name) for name in names]
-    return names[int(((_PALETTE[rows] - colour) ** 2).sum(-1).argmin())]
+def _nearest_background(colour: Field) -> str:
+    known = np.asarray(list(BACKGROUNDS.values()), np.float32)
+    return tuple(BACKGROUNDS)[int(((known - colour) ** 2).sum(-1).argmin())]
 
 
 def _border_colour(pixels: Field) -> Field:
@@ -84,7 +83,7 @@ def _regions(pixels: Field, background: Field, background_name: str) -> tuple[La
     """A label per pixel (0: no object) and each label's colour name.
 
     Regions grow from cores, pixels whose 3 x 3 neighbourhood has one nearest colour, so the mixed colours
-    of an outline found no region of their own, and touching objects of different colours stay apart.
+    of an outline make no region of their own, and touching objects of different colours stay apart.
     """
     foreground = ((pixels - background) ** 2).sum(-1) > FOREGROUND_DISTANCE**2
     names = ((_PALETTE**2).sum(-1) - 2 * pixels @ _PALETTE.T).argmin(-1)

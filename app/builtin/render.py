@@ -122,7 +122,7 @@ def distance(shape: str, dx: Field, dy: Field, radius: float) -> Field:
     """Signed distance in pixels from points at an offset to a shape's outline; negative inside."""
     match shape:
         case "circle":
-            return np.hypot(dx, dy) - np.float32(radius)
+            return np.asarray(np.hypot(dx, dy) - np.float32(radius))
         case "square":
             return _box(dx, dy, 0.88 * radius, 0.88 * radius)
         case "triangle":
@@ -141,7 +141,8 @@ def _triangle(dx: Field, dy: Field, radius: float) -> Field:
     slope = hypot(radius, height)
     base = dy - np.float32(0.9 * radius)
     sides = (np.abs(dx) * np.float32(height) - (dy + np.float32(0.9 * radius)) * np.float32(radius)) / np.float32(slope)
-    return np.maximum(base, sides)
+    outside: Field = np.maximum(base, sides)
+    return outside
 
 
 def render(scene: Scene, scale: float = 1) -> Pixels:

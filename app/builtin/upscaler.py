@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Final
 
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 MANIFEST_FILE: Final = "darkroom.json"
 WEIGHTS_FILE: Final = "upscaler.safetensors"
@@ -23,7 +23,7 @@ class _ResidualBlock(nn.Module):
         self.second = _convolution(channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        refined: Tensor = self.second(F.leaky_relu(self.first(features), 0.1))
+        refined: Tensor = self.second(functional.leaky_relu(self.first(features), 0.1))
         return features + refined
 
 
@@ -41,9 +41,9 @@ class UpscalerNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) in [0, 1] as (N, 3, 2H, 2W), up to overshoot in [0, 1]."""
-        smooth = F.interpolate(pictures, scale_factor=2, mode="bicubic", align_corners=False)
-        features = F.leaky_relu(self.entry(pictures - 0.5), 0.1)
-        return smooth + F.pixel_shuffle(self.exit(F.leaky_relu(self.blocks(features), 0.1)), 2)
+        smooth = functional.interpolate(pictures, scale_factor=2, mode="bicubic", align_corners=False)
+        features = functional.leaky_relu(self.entry(pictures - 0.5), 0.1)
+        return smooth + functional.pixel_shuffle(self.exit(functional.leaky_relu(self.blocks(features), 0.1)), 2)
 
 
 def save_upscaler(network: UpscalerNetwork, folder: Path) -> None:

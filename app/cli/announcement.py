@@ -12,8 +12,9 @@ from app.generation import Task
 
 PYTHON = """\
 import fal_client.client as fal
-fal.RUN_URL_FORMAT, fal.QUEUE_URL_FORMAT, fal.REALTIME_URL_FORMAT = "{url}/run/", "{url}/queue/", "{socket}/run/"
+fal.RUN_URL_FORMAT, fal.QUEUE_URL_FORMAT = "{url}/run/", "{url}/queue/"
 fal.REST_URL, fal.CDN_URL = "{url}/rest", "{url}/cdn"
+fal.REALTIME_URL_FORMAT = "{socket}/run/"
 """
 
 CURL = """\
@@ -35,7 +36,7 @@ def announce(settings: DarkroomSettings, family: Sequence[psutil.Process], conso
 
 
 def recipe(url: str) -> str:
-    """Three lines of Python that point an unmodified fal-client at the server."""
+    """The few lines of Python that point an unmodified fal-client at the server."""
     return PYTHON.format(url=url, socket=url.replace("http", "ws", 1))
 
 

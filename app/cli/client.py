@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class Answer:
 
 
 class Client:
-    """Speaks to the server at `url`; `http` is closed by whoever made it."""
+    """Speaks to the server at `url` over connections that somebody else closes."""
 
     def __init__(self, url: str, http: httpx.AsyncClient) -> None:
         self._url = url.rstrip("/")
@@ -59,6 +60,13 @@ class Client:
         answer = await self._http.get(picture_url, timeout=PATIENCE)
         await _refuse_errors(answer)
         return answer.content
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    """A client of the server at `url`, with its connections closed at the end."""
+    async with httpx.AsyncClient() as http:
+        yield Client(url, http)
 
 
 async def _events(source: EventSource) -> AsyncIterator[Progress | Answer]:

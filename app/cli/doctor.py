@@ -13,7 +13,7 @@ from rich.table import Table
 from app.cli.machine import Machine, inspect_machine
 from app.config import DarkroomSettings, UpscalerSettings, VariantSettings, load_settings
 
-MEMORY_BYTES = 3_000_000_000
+MEMORY_BYTES = 4_000_000_000
 DISK_BYTES = 1_000_000_000
 BUILTIN = "builtin:"
 
@@ -55,7 +55,7 @@ def examine(machine: Machine, settings: DarkroomSettings) -> Iterator[Finding]:
     """Every finding about the machine itself, then about each variant and the upscaler."""
     yield Finding("Python", Grade.GOOD, machine.python)
     yield Finding("PyTorch", Grade.GOOD, f"{machine.torch}, {_accelerators(machine)}")
-    yield _enough("Memory", machine.memory_bytes, MEMORY_BYTES, "the graph alone takes about 2 GB")
+    yield _enough("Memory", machine.memory_bytes, MEMORY_BYTES, "the graph itself takes about 3 GB")
     yield _enough("Free disk", machine.free_disk_bytes, DISK_BYTES, "pictures are kept there")
     yield _cores(machine, settings)
     yield _proxy(machine, settings)

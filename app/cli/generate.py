@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.client import Answer, Client
+from app.cli.client import Answer, Client, connected
 from app.cli.client import Progress as Done
 from app.cli.receipt import receipt_table
 from app.cli.verdict import verdict
@@ -68,20 +67,23 @@ def generate(
     """Draw one picture with the running server and write it to a file."""
     pixels = parse_size(size) if size else None
     order = Order(prompt=prompt, out=out, endpoint=endpoint, size=pixels, seed=seed, steps=steps, judge=judge)
-    asyncio.run(draw_and_save(order, url=url, console=Console()))
+    asyncio.run(_generate(order, url, Console()))
 
 
-async def draw_and_save(order: Order, *, url: str, console: Console) -> None:
+async def _generate(order: Order, url: str, console: Console) -> None:
+    async with connected(url) as client:
+        await draw_and_save(order, client, console)
+
+
+async def draw_and_save(order: Order, client: Client, console: Console) -> None:
     """Draw, write the file, print the receipt and, when asked, the judge's verdict.
 
     Raises ServerUnreachableError or GenerationFailedError.
     """
-    async with httpx.AsyncClient() as http:
-        client = Client(url, http)
-        output = await _follow(client.draw(order.endpoint, order.arguments), console)
-        data = await client.fetch(output["images"][0]["url"])
+    output = await _follow(client.draw(order.endpoint, order.arguments), console)
+    data = await client.fetch(output["images"][0]["url"])
     await asyncio.to_thread(order.out.write_bytes, data)
-    console.print(f"[bold]{order.out}[/] shows: {order.prompt}")
+    console.print(f"[bold]{order.out}[/] was drawn for: {order.prompt}")
     console.print(receipt_table(output))
     if order.judge:
         console.print(await asyncio.to_thread(verdict, order.out, order.prompt))

@@ -1,6 +1,7 @@
 """The `darkroom` command."""
 
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -28,9 +29,15 @@ def command_line() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; our own errors are one line and status 1, never a traceback."""
+    """Run the command line; what can be expected to fail is one line and status 1, never a traceback."""
     try:
         command_line()()
     except DarkroomError as error:
-        Console(stderr=True).print(f"[red]Error:[/] {error.detail}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(error.detail)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _fail(reason: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"Error: {reason}", style="red", markup=False, highlight=False)
+    sys.exit(1)

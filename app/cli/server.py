@@ -87,7 +87,7 @@ class Server:
 
     def _reason(self) -> str:
         failures = [stage.facts["detail"] for stage in self._new_stages() if "detail" in stage.facts]
-        return failures[-1] if failures else f"its last words were\n{self._last_words()}"
+        return failures[-1] if failures else f"its last words, of all in {self._log}, are\n{self._last_words()}"
 
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -15,6 +15,7 @@ from app.config import DarkroomSettings
 from app.errors import ConfigurationError
 
 HOME = Path("~/.cache/darkroom/run")
+TEMPORARY = Path("/tmp")
 SERVE = (sys.executable, "-m", "deployments.serve", "--config")
 
 
@@ -50,10 +51,15 @@ class Session:
 
 
 class Sessions:
-    """Begins and stops servers; what it has to remember lies in the folder `home`, by HTTP port."""
+    """Begins and stops servers.
 
-    def __init__(self, home: Path = HOME, *, command: Sequence[str] = SERVE) -> None:
+    What has to be remembered lies in the folder `home`, by HTTP port; what Ray and HAProxy
+    write, in new folders below `temporary`.
+    """
+
+    def __init__(self, home: Path = HOME, *, temporary: Path = TEMPORARY, command: Sequence[str] = SERVE) -> None:
         self._home = home.expanduser()
+        self._temporary = temporary
         self._command = command
 
     def begin(self, config: Path, settings: DarkroomSettings) -> Session:
@@ -62,7 +68,7 @@ class Sessions:
         if not is_free(port):
             raise ConfigurationError(f"port {port} is taken; stop what listens there or change server.port")
         self._home.mkdir(parents=True, exist_ok=True)
-        folder = _temporary_folder()
+        folder = self._temporary_folder()
         url = local_url(settings.server)
         server = Server(
             [*self._command, str(config.resolve())],
@@ -85,6 +91,12 @@ class Sessions:
         self._memory_of(port).unlink(missing_ok=True)
         return found
 
+    def _temporary_folder(self) -> Path:
+        """A new folder for Ray and HAProxy; its name is short, because HAProxy's sockets allow 97 characters."""
+        folder = Path(tempfile.mkdtemp(prefix="darkroom-", dir=self._temporary))
+        (folder / "ray").mkdir()
+        return folder
+
     def _recall(self, port: int) -> Memory | None:
         try:
             return Memory(**json.loads(self._memory_of(port).read_text(encoding="utf-8")))
@@ -93,11 +105,3 @@ class Sessions:
 
     def _memory_of(self, port: int) -> Path:
         return self._home / f"{port}.json"
-
-
-def _temporary_folder() -> Path:
-    """A new folder for Ray and HAProxy, with a short name: the sockets inside may have 107 characters at most."""
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-"))
-    (folder / "ray").mkdir()
-    (folder / "haproxy").mkdir()
-    return folder

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from app.cli.announcement import announce, first_drawing_endpoint
+from app.cli.client import connected
 from app.cli.generate import Order, draw_and_save
 from app.cli.session import Session, Sessions
 from app.config import DarkroomSettings, load_settings
@@ -87,14 +88,23 @@ async def serve(config: Path, opening: Opening, *, sessions: Sessions, console: 
 async def _open(
     session: Session, settings: DarkroomSettings, *, opening: Opening, console: Console, began_s: float
 ) -> None:
-    with console.status(STAGES["ray"]) as status:
-        async for stage in session.server.starting():
-            status.update(STAGES.get(stage.name, stage.name))
+    await _wait(session, console)
     announce(settings, session.server.family, console, ready_s=time.monotonic() - began_s)
     if opening.first_picture is not None:
         endpoint = first_drawing_endpoint(settings)
         order = Order(prompt=opening.prompt, out=opening.first_picture, endpoint=endpoint, seed=1, judge=True)
-        await draw_and_save(order, url=session.url, console=console)
+        async with connected(session.url) as client:
+            await draw_and_save(order, client, console)
+
+
+async def _wait(session: Session, console: Console) -> None:
+    """Show each stage of the start-up: in place on a terminal, line by line in a log."""
+    with console.status("Starting") as status:
+        async for stage in session.server.starting():
+            words = STAGES.get(stage.name, stage.name)
+            status.update(words)
+            if not console.is_terminal:
+                console.print(words)
 
 
 async def _until_signal(work: Coroutine[None, None, None]) -> None:

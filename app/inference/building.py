@@ -1,5 +1,6 @@
 """Makes an engine from the settings of a variant."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -29,7 +30,13 @@ async def build_engine(
     Raises ConfigurationError that says what to do when the model cannot be had.
     """
     torch.set_num_threads(settings.threads)
-    model = load_model(settings.source, device=settings.device, dtype=settings.dtype)
+    model = await asyncio.to_thread(
+        load_model,
+        settings.source,
+        device=settings.device,
+        dtype=settings.dtype,
+        quantization=settings.quantization,
+    )
     engine = BatchEngine(model, blobs=blobs, keys=keys, variant=name, replica=replica, observer=observer, clock=clock)
     await engine.warm(settings.native_sizes or model.manifest.native_sizes or (_UNBOUND_SIZE,))
     return engine

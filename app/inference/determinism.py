@@ -21,7 +21,7 @@ _LANES = 64
 
 
 def make_batch_invariant(transformer: Any) -> None:
-    """Replace, in place, every part of a diffusers transformer whose result could depend on the batch.
+    """Replace, in place, every part of a FLUX transformer whose result could depend on the batch.
 
     Weights are shared, not copied; a sample alone is computed as before.
     """
@@ -79,7 +79,7 @@ class PerSampleOffLanes(PerSample):
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """The module's output."""
-        if batch.is_cuda or (torch.get_num_threads() == 1 and batch[0].numel() % _LANES == 0):
+        if batch.is_cuda or (torch.get_num_threads() == 1 and batch.numel() // len(batch) % _LANES == 0):
             output: torch.Tensor = self.module(batch)
             return output
         return super().forward(batch)
@@ -125,14 +125,12 @@ def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torc
 
 def per_sample(function: Callable[..., torch.Tensor], *batches: torch.Tensor) -> torch.Tensor:
     """The function's outputs for one sample after the other, joined along dimension 0."""
-    samples = list(zip(*(_samples(batch) for batch in batches), strict=True))
-    outputs = [function(*sample) for sample in samples]
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-
-
-def _samples(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    return tuple(_aligned(sample) for sample in torch.split(batch.contiguous(), 1))
+    if len(batches[0]) == 1:
+        return function(*map(_aligned, batches))
+    split = [torch.split(batch, 1) for batch in batches]
+    return torch.cat([function(*map(_aligned, sample)) for sample in zip(*split, strict=True)])
 
 
 def _aligned(sample: torch.Tensor) -> torch.Tensor:
+    sample = sample.contiguous()
     return sample.clone() if sample.data_ptr() % _ALIGNMENT_BYTES else sample

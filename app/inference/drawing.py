@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from PIL import Image
 
@@ -55,6 +56,9 @@ class _Sample:
         return self.state.steps - self.state.step
 
 
+_Work = TypeVar("_Work", Order, _Sample)
+
+
 class BatchArtist:
     """Prepares, denoises and decodes batches with one pipeline; not thread-safe."""
 
@@ -67,6 +71,7 @@ class BatchArtist:
 
     def draw(self, orders: Sequence[Order], outlet: Outlet) -> None:
         """Draw every order; each ends in a Drawing or a JobFailed. Cancelled jobs leave at the next step."""
+        orders = _uncancelled(orders, outlet)
         for order in orders:
             outlet.emit(JobStarted(job_id=order.job.job_id, replica=self._replica))
         samples = [sample for order in orders if (sample := self._prepare(order, len(orders), outlet))]
@@ -84,7 +89,7 @@ class BatchArtist:
             embedding = self._embeddings.encode(spec.prompt, spec.native_width, spec.native_height)
             state = self._pipeline.prepare(spec, embedding, order.source)
         except Exception as error:
-            outlet.emit(_failure(order.job, error))
+            outlet.emit(failure(order.job, error))
             return None
         elapsed_s = self._stage("encode", order.job, started_s, outlet)
         return _Sample(order.job, state, batch_size, device_s=elapsed_s)
@@ -105,7 +110,7 @@ class BatchArtist:
             states = self._pipeline.step([sample.state for sample in samples])
         except Exception as error:
             if len(samples) == 1:
-                outlet.emit(_failure(samples[0].job, error))
+                outlet.emit(failure(samples[0].job, error))
                 return []
             return [moved for sample in samples for moved in self._advance([sample], outlet)]
         for sample, state in zip(samples, states, strict=True):
@@ -117,7 +122,7 @@ class BatchArtist:
         try:
             pixels = self._pipeline.decode(sample.state)
         except Exception as error:
-            outlet.emit(_failure(sample.job, error))
+            outlet.emit(failure(sample.job, error))
             return
         decode_s = self._stage("decode", sample.job, started_s, outlet)
         outlet.emit(Drawing(job=sample.job, pixels=pixels, receipt=self._receipt(sample, decode_s)))
@@ -153,13 +158,13 @@ class BatchArtist:
         )  # fmt: skip
 
 
-def _uncancelled(samples: list[_Sample], outlet: Outlet) -> list[_Sample]:
+def _uncancelled(works: Sequence[_Work], outlet: Outlet) -> list[_Work]:
     kept = []
-    for sample in samples:
-        if outlet.is_cancelled(sample.job.job_id):
-            outlet.emit(cancelled(sample.job))
+    for work in works:
+        if outlet.is_cancelled(work.job.job_id):
+            outlet.emit(cancelled(work.job))
         else:
-            kept.append(sample)
+            kept.append(work)
     return kept
 
 
@@ -173,7 +178,8 @@ def cancelled(job: Job) -> JobFailed:
     return JobFailed(job_id=job.job_id, error=JobCancelledError("the request was cancelled"))
 
 
-def _failure(job: Job, error: Exception) -> JobFailed:
+def failure(job: Job, error: Exception) -> JobFailed:
+    """The event that ends a failed job; an unforeseen cause goes to the log, not to the caller."""
     if isinstance(error, DarkroomError):
         return JobFailed(job_id=job.job_id, error=error)
     _log.error("job %s failed", job.job_id, exc_info=error)

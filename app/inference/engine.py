@@ -8,9 +8,8 @@ from contextlib import aclosing
 
 from PIL import Image
 
-from app.errors import DarkroomError
 from app.generation import BatchEvent, ImageFormat, Job, JobDrawn, JobFailed, PictureSpec, Task
-from app.inference.drawing import BatchArtist, Drawing, Order, Outlet, cancelled
+from app.inference.drawing import BatchArtist, Drawing, Order, Outlet, cancelled, failure
 from app.inference.loader import LoadedModel, resident_bytes
 from app.inference.pictures import decode_picture, encode_picture
 from app.inference.ports import Blobs, Keys
@@ -113,7 +112,7 @@ class BatchEngine:
         work = loop.run_in_executor(self._device, self._draw, orders, outlet)
         work.add_done_callback(lambda _: inbox.put_nowait(None))
         while (item := await inbox.get()) is not None:
-            yield await self._store(item, batch) if isinstance(item, Drawing) else item
+            yield await self._finish(item, batch) if isinstance(item, Drawing) else item
         await work
 
     def _outlet(self, batch: _Batch, emit: Callable[[BatchEvent | Drawing], object]) -> Outlet:
@@ -137,30 +136,31 @@ class BatchEngine:
         try:
             data = await self._blobs.read(job.spec.source_key)
             return Order(job=job, source=await asyncio.to_thread(self._open, data))
-        except DarkroomError as error:
-            return JobFailed(job_id=job.job_id, error=error)
+        except Exception as error:
+            return failure(job, error)
 
     def _open(self, data: bytes) -> Image.Image:
         return decode_picture(data, max_bytes=len(data), max_pixels=self._max_source_pixels)
 
-    async def _store(self, drawing: Drawing, batch: _Batch) -> BatchEvent:
-        job, spec = drawing.job, drawing.job.spec
-        if job.job_id in batch.cancelled:
-            return cancelled(job)
-        started_s = self._clock()
+    async def _finish(self, drawing: Drawing, batch: _Batch) -> BatchEvent:
+        if drawing.job.job_id in batch.cancelled:
+            return cancelled(drawing.job)
+        try:
+            return await self._store(drawing)
+        except Exception as error:
+            return failure(drawing.job, error)
+
+    async def _store(self, drawing: Drawing) -> JobDrawn:
+        job_id, spec, started_s = drawing.job.job_id, drawing.job.spec, self._clock()
         delivered = spec.is_drawn_to_size
         image_format = spec.image_format if delivered else ImageFormat.PNG
         data = await asyncio.to_thread(encode_picture, drawing.pixels, image_format)
-        key = self._keys.content_key(data, image_format.value) if delivered else self._keys.scratch_key(job.job_id)
+        key = self._keys.content_key(data, image_format.value) if delivered else self._keys.scratch_key(job_id)
         await self._blobs.put(key, data)
         self._observer(
-            StageDone(
-                job_id=job.job_id, stage="store", variant=self._variant, started_s=started_s, ended_s=self._clock()
-            )
+            StageDone(job_id=job_id, stage="store", variant=self._variant, started_s=started_s, ended_s=self._clock())
         )
-        return JobDrawn(
-            job_id=job.job_id, blob_key=key, byte_count=len(data), delivered=delivered, receipt=drawing.receipt
-        )
+        return JobDrawn(job_id=job_id, blob_key=key, byte_count=len(data), delivered=delivered, receipt=drawing.receipt)
 
     def _rehearse(self, width: int, height: int) -> None:
         pipeline = self._model.pipeline

@@ -64,6 +64,8 @@ def _refuse_size(loc: Sequence[str | int], max_pixels: int) -> NoReturn:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")
     canvas = Image.new("RGBA", image.size, "white")
@@ -81,4 +83,4 @@ def cover(image: Image.Image, width: int, height: int) -> Image.Image:
     """The picture scaled without distortion to fill `width` by `height` pixels, cropped around its centre."""
     if image.size == (width, height):
         return image
-    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)

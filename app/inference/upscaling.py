@@ -76,7 +76,7 @@ class Upscaler:
         ]
 
     def _run(self, pixels: Pixels) -> Pixels:
-        picture = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
+        picture = torch.from_numpy(pixels.copy()).to(self._device)
         drawn = self._network.run(picture.permute(2, 0, 1)[None].float() / 255)
         rounded = (drawn[0].clamp(0, 1) * 255).round().to(torch.uint8)
         return rounded.permute(1, 2, 0).cpu().numpy()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from weakref import WeakValueDictionary
@@ -18,6 +19,14 @@ logger = logging.getLogger(__name__)
 
 MOST_DISPATCHES = 2
 ACQUIRE_AGAIN_S = 1.0
+
+
+class _Replica:
+    """What is known of one replica: whose turn it is to compose its next batch, and whether it is lost."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.is_lost = False
 
 
 class Dispatcher:
@@ -48,7 +57,7 @@ class Dispatcher:
         self._clock = clock
         self._sleep = sleep
         self._running: dict[str, Ticket] = {}
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._replicas: WeakValueDictionary[str, _Replica] = WeakValueDictionary()
         self._tasks = BackgroundTasks()
         self._acquisitions = 0
         self._seeking = 0
@@ -73,7 +82,8 @@ class Dispatcher:
         await self._tasks.close()
 
     def _seek(self) -> None:
-        while self._seeking < len(self._line) and self._acquisitions < self._pool.slots:
+        batches = math.ceil(len(self._line) / self._max_batch)
+        while self._seeking < batches and self._acquisitions < self._pool.slots:
             self._seeking += 1
             self._acquisitions += 1
             self._tasks.start(self._serve_one())
@@ -96,22 +106,23 @@ class Dispatcher:
 
     async def _serve(self, slot: Slot) -> None:
         with ExitStack() as turn:
-            lock = self._turns.setdefault(slot.replica, asyncio.Lock())
-            await lock.acquire()
-            turn.callback(lock.release)
-            batch = self._line.take_batch(self._max_batch)
-            if batch:
-                await self._run(slot, batch, turn)
+            replica = self._replicas.setdefault(slot.replica, _Replica())
+            await replica.turn.acquire()
+            turn.callback(replica.turn.release)
+            if not replica.is_lost and (batch := self._line.take_batch(self._max_batch)):
+                await self._run(slot, batch, replica=replica, turn=turn)
 
-    async def _run(self, slot: Slot, batch: tuple[Ticket, ...], turn: ExitStack) -> None:
-        self._send_off(batch, slot.replica)
+    async def _run(self, slot: Slot, batch: tuple[Ticket, ...], *, replica: _Replica, turn: ExitStack) -> None:
+        self._running.update((ticket.job.job_id, ticket) for ticket in batch)
         try:
+            self._send_off(batch, slot.replica)
             async for event in slot.run(tuple(ticket.job for ticket in batch)):
                 if isinstance(event, BatchDraining):
                     turn.close()
                 else:
                     self._pass_on(event, slot.replica)
         except Exception:
+            replica.is_lost = True
             logger.warning("replica %s was lost", slot.replica, exc_info=True)
         finally:
             unfinished = [ticket for ticket in batch if self._running.pop(ticket.job.job_id, None)]
@@ -120,13 +131,11 @@ class Dispatcher:
     def _send_off(self, batch: tuple[Ticket, ...], replica: str) -> None:
         now_s = self._clock()
         for ticket in batch:
-            job = ticket.job
             ticket.dispatches += 1
-            self._running[job.job_id] = ticket
             self._observe(
                 JobDispatched(
-                    job_id=job.job_id,
-                    variant=job.spec.variant,
+                    job_id=ticket.job.job_id,
+                    variant=ticket.job.spec.variant,
                     replica=replica,
                     batch_size=len(batch),
                     enqueued_s=ticket.enqueued_s,

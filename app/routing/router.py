@@ -16,6 +16,8 @@ from app.routing.ticket import Ticket
 from app.routing.waiting import WaitingLine
 from app.telemetry.events import Observer, ignore
 
+UPSCALER = "upscaler"
+
 
 class Router:
     """Makes pictures out of jobs: one queue per variant, one finishing stage for all."""
@@ -117,8 +119,8 @@ class Router:
         if job.spec.source_key is None:
             raise BadRequestError("an upscale needs a picture to start from")
         self._finishing.admit(self._settings.max_queued)
-        ticket.tell(JobStarted(job_id=job.job_id, replica="upscaler"))
-        receipt = Receipt(variant=job.spec.variant, steps=0)
+        ticket.tell(JobStarted(job_id=job.job_id, replica=UPSCALER))
+        receipt = Receipt(variant=job.spec.variant, steps=0, replica=UPSCALER)
         self._finishing.start(ticket, source_key=job.spec.source_key, receipt=receipt)
 
     def _deliver(self, ticket: Ticket, drawn: JobDrawn, replica: str) -> None:

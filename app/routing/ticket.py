@@ -11,7 +11,7 @@ class Ticket:
     """What the router knows of one job; its events reach the one caller who iterates over it.
 
     `dispatches` counts the batches that the job was put into, `started_s` is when a replica
-    last began to work on it. Once the job is over, further events and ends are ignored.
+    last began to work on it. Whatever comes after the end of the job reaches nobody.
     """
 
     def __init__(self, job: Job, enqueued_s: float) -> None:
@@ -24,8 +24,7 @@ class Ticket:
 
     def tell(self, event: JobEvent) -> None:
         """Pass an event on to the caller."""
-        if not self.is_over:
-            self._unread.put_nowait(event)
+        self._unread.put_nowait(event)
 
     def finish(self, *, blob_key: str, byte_count: int, receipt: Receipt) -> None:
         """End the job with its picture."""
@@ -43,9 +42,8 @@ class Ticket:
 
     def fail(self, error: DarkroomError) -> None:
         """End the job with an error."""
-        if not self.is_over:
-            self.is_over = True
-            self._unread.put_nowait(error)
+        self._unread.put_nowait(error)
+        self.is_over = True
 
     async def events(self) -> AsyncGenerator[JobEvent, None]:
         """Every event of the job, JobFinished last; raises the error that ended it."""

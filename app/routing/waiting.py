@@ -58,8 +58,7 @@ class WaitingLine:
             self._alarm.set(self._queue.next_expiry_s())
 
     def take_batch(self, limit: int) -> tuple[Ticket, ...]:
-        """The most urgent ticket that still has time, and the most urgent others that can share its batch."""
-        self._drop_late()
+        """The most urgent ticket, and the most urgent others that can share its batch; empty when none wait."""
         batch = tuple(self._tickets.pop(job.job_id) for job in self._queue.pop_batch(limit))
         if batch:
             self._drain.record(len(batch), self._clock())

@@ -137,7 +137,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     network = load_upscaler(arguments.weights)
-    table = Table("pictures", "×", "bicubic dB", "network dB", "bicubic SSIM", "network SSIM", "network ms")
+    table = Table("pictures", "factor", "bicubic dB", "network dB", "bicubic SSIM", "network SSIM", "network ms")
     for name, factor, pairs in collections(arguments):
         listed = list(pairs)
         plain = measure(listed, lambda pixels, factor=factor: bicubic(pixels, factor))

@@ -12,9 +12,7 @@ the first and the last piece of work.
 import asyncio
 import random
 import sys
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 
 import httpx
 from otlp import ReceivedSpan, Receiver, receiving
@@ -33,10 +31,10 @@ OBJECTIVE_S = RoutingSettings().objective_s
 
 async def main() -> None:
     """Run the load and print what the spans say."""
-    with receiving() as receiver, tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
-        with serving(Path(folder), {"telemetry": {"otlp_endpoint": receiver.endpoint}}) as server:
+    with receiving() as receiver:
+        with serving({"telemetry": {"otlp_endpoint": receiver.endpoint}}) as server:
             tiers = await _load(server.url)
-            await asyncio.to_thread(receiver.wait_for, "queue", len(tiers) + 1)
+            await asyncio.to_thread(receiver.wait_until, lambda spans: _waits(spans) > len(tiers))
         _print(receiver, tiers)
 
 
@@ -66,6 +64,10 @@ async def _draw(client: httpx.AsyncClient, seed: int, tier: str) -> str:
     request = submitted.raise_for_status().json()
     (await client.get(request["status_url"] + "/stream")).raise_for_status()
     return request["request_id"]
+
+
+def _waits(spans: Iterable[ReceivedSpan]) -> int:
+    return sum(span.name == "queue" for span in spans)
 
 
 def _print(receiver: Receiver, tiers: dict[str, str]) -> None:
@@ -110,5 +112,4 @@ def _request(span: ReceivedSpan) -> str:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     asyncio.run(main())

@@ -3,17 +3,17 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.body import parse_object
 from app.api.connection import while_connected
 from app.api.fal.dialect import Dialect
 from app.api.fal.endpoints import Endpoint
-from app.api.fal.paths import endpoint_id
+from app.api.fal.paths import endpoint_id, not_found
 from app.api.fal.progress import Progress
 from app.api.sse import EventStream
-from app.errors import NotFoundError
 from app.generation import Generation, GenerationRequest, Tier
 
 _STREAM = "/stream"
@@ -25,22 +25,20 @@ class DirectRoutes:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    def router(self) -> APIRouter:
-        """The routes; the last ones take every path that no earlier router knows."""
-        router = APIRouter()
-        router.add_api_route("/run/{path:path}", self.run, methods=["POST"])
-        router.add_api_route("/{path:path}", self.run, methods=["POST"])
-        router.add_api_route("/{path:path}", self.nothing, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-        return router
+    def add_to(self, app: Starlette) -> None:
+        """Add the routes; the last ones take every path that no earlier route knows."""
+        app.add_route("/run/{path:path}", self.run, methods=["POST"])
+        app.add_route("/{path:path}", self.run, methods=["POST"])
+        app.add_route("/{path:path}", self.nothing, methods=["GET", "PUT", "PATCH", "DELETE"])
 
-    async def nothing(self, path: str) -> Response:
+    async def nothing(self, request: Request) -> Response:
         """No such path."""
-        raise NotFoundError(f"Path /{path} not found")
+        raise not_found(request.path_params["path"])
 
-    async def run(self, path: str, request: Request) -> Response:
+    async def run(self, request: Request) -> Response:
         """Make the pictures now; the answer is the output, or a stream that ends with it."""
         endpoints = self._dialect.endpoints
-        name = endpoint_id(path)
+        name = endpoint_id(request.path_params["path"])
         if name.endswith(_STREAM) and name not in endpoints:
             return await self._stream(endpoints.find(name.removesuffix(_STREAM)), request)
         return await self._answer(endpoints.find(name), request)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from app.api.fal.paths import not_found
 from app.api.fal.schemas import (
     AuraSrInput,
     DrawingInput,
@@ -13,7 +14,6 @@ from app.api.fal.schemas import (
     TextToImageInput,
 )
 from app.config import DarkroomSettings, EndpointSettings, VariantSettings
-from app.errors import NotFoundError
 from app.generation import Task
 
 _DRAWING_SCHEMAS: dict[tuple[Task, str], type[DrawingInput]] = {
@@ -74,7 +74,7 @@ class EndpointTable:
     def find(self, endpoint_id: str) -> Endpoint:
         """The endpoint of that id; raises NotFoundError."""
         if endpoint_id not in self._endpoints:
-            raise NotFoundError(f"Path /{endpoint_id} not found")
+            raise not_found(endpoint_id)
         return self._endpoints[endpoint_id]
 
 

@@ -37,11 +37,16 @@ class CancelAnswer(BaseModel):
     status: Literal["CANCELLATION_REQUESTED", "ALREADY_COMPLETED", "NOT_FOUND"]
 
 
+def category(endpoint: Endpoint) -> str:
+    """fal's name for what the endpoint does."""
+    return _CATEGORIES[endpoint.task]
+
+
 def metadata(endpoint: Endpoint, base_url: str) -> dict[str, str]:
     """What fal's catalogue says about an endpoint."""
     return {
         "endpointId": endpoint.endpoint_id,
-        "category": _CATEGORIES[endpoint.task],
+        "category": category(endpoint),
         "thumbnailUrl": "",
         "playgroundUrl": "",
         "documentationUrl": f"{base_url}/api/openapi/queue/openapi.json?endpoint_id={endpoint.endpoint_id}",

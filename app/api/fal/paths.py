@@ -42,7 +42,7 @@ def queue_call(path: str) -> QueueCall:
     """The call behind a path below `/queue/`, with or without the endpoint's last parts; raises NotFoundError."""
     found = _REQUEST.fullmatch(path)
     if found is None or found["action"] not in _ACTIONS:
-        raise NotFoundError(f"Path /{path} not found")
+        raise not_found(path)
     return QueueCall(found["request_id"], _ACTIONS[found["action"]])
 
 
@@ -51,6 +51,11 @@ def request_path(endpoint_id: str, request_id: str) -> str:
     parts = endpoint_id.split("/")
     kept = 3 if parts[0] in _NAMESPACES else 2
     return f"{'/'.join(parts[:kept])}/requests/{request_id}"
+
+
+def not_found(path: str) -> NotFoundError:
+    """The error for a path that leads nowhere, in fal's words."""
+    return NotFoundError(f"Path /{path} not found")
 
 
 def endpoint_id(path: str) -> str:

@@ -3,18 +3,19 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.body import parse_object
 from app.api.fal.dialect import Dialect
 from app.api.fal.endpoints import Endpoint
 from app.api.fal.headers import max_queue_length, queue_tier, refuse_webhook, wants_logs
-from app.api.fal.paths import QueueAction, endpoint_id, queue_call
+from app.api.fal.paths import QueueAction, QueueCall, endpoint_id, not_found, queue_call
 from app.api.fal.status import status_code, status_object, submitted
 from app.api.fal.translate import Call
 from app.api.sse import EventStream
-from app.errors import InvalidInputError, NotFoundError, OverloadedError
+from app.errors import InvalidInputError, OverloadedError
 from app.storage.jobs import RequestState, RequestView
 
 _RETRY_AFTER_S = 1.0
@@ -27,27 +28,24 @@ class QueueRoutes:
         self._dialect = dialect
         self._service = dialect.service
 
-    def router(self) -> APIRouter:
-        """The routes."""
-        router = APIRouter()
-        router.add_api_route("/queue/{path:path}", self.submit, methods=["POST"])
-        router.add_api_route("/queue/{path:path}", self.read, methods=["GET"])
-        router.add_api_route("/queue/{path:path}", self.cancel, methods=["PUT"])
-        return router
+    def add_to(self, app: Starlette) -> None:
+        """Add the routes."""
+        app.add_route("/queue/{path:path}", self.submit, methods=["POST"])
+        app.add_route("/queue/{path:path}", self.read, methods=["GET"])
+        app.add_route("/queue/{path:path}", self.cancel, methods=["PUT"])
 
-    async def submit(self, path: str, request: Request) -> Response:
+    async def submit(self, request: Request) -> Response:
         """Take a request into the queue; invalid input is taken too, and completes with its error."""
-        endpoint = self._dialect.endpoints.find(endpoint_id(path))
+        endpoint = self._dialect.endpoints.find(endpoint_id(request.path_params["path"]))
         refuse_webhook(request.query_params)
         self._refuse_when_full(endpoint, max_queue_length(request.query_params))
         call = self._dialect.call(request, tier=queue_tier(request.headers))
         view = await self._accepted(endpoint, await self._dialect.body(request), call)
         return JSONResponse(submitted(view, self._queue_url(request)))
 
-    async def read(self, path: str, request: Request) -> Response:
+    async def read(self, request: Request) -> Response:
         """Status, status stream or result of a queued request."""
-        call = queue_call(path)
-        request.state.request_id = call.request_id
+        call = _call_about_request(request)
         match call.action:
             case QueueAction.STATUS:
                 return await self._status(call.request_id, request)
@@ -55,14 +53,14 @@ class QueueRoutes:
                 return await EventStream.opened(self._changes(call.request_id, request), request)
             case QueueAction.RESULT:
                 return await self._result(call.request_id, request)
-        raise NotFoundError(f"Path /{path} not found")
+            case QueueAction.CANCEL:
+                raise not_found(request.path_params["path"])
 
-    async def cancel(self, path: str, request: Request) -> Response:
+    async def cancel(self, request: Request) -> Response:
         """Ask a queued request to stop."""
-        call = queue_call(path)
+        call = _call_about_request(request)
         if call.action is not QueueAction.CANCEL:
-            raise NotFoundError(f"Path /{path} not found")
-        request.state.request_id = call.request_id
+            raise not_found(request.path_params["path"])
         await self._service.cancel(call.request_id)
         return JSONResponse({"status": "CANCELLATION_REQUESTED"}, status_code=202)
 
@@ -98,3 +96,9 @@ class QueueRoutes:
 
     def _queue_url(self, request: Request) -> str:
         return f"{self._dialect.base_url(request)}/queue"
+
+
+def _call_about_request(request: Request) -> QueueCall:
+    call = queue_call(request.path_params["path"])
+    request.state.request_id = call.request_id
+    return call

@@ -29,10 +29,8 @@ def status_object(view: RequestView, queue_url: str, *, logs: Sequence[LogLine])
         case RequestState.RUNNING:
             return {"status": "IN_PROGRESS", **identity, "logs": _log_entries(logs)}
         case RequestState.COMPLETED:
-            metrics = {"inference_time": view.inference_s or 0.0}
-            return {"status": "COMPLETED", **identity, "logs": _log_entries(logs), "metrics": metrics} | _failure(
-                view.error
-            )
+            outcome = {"metrics": {"inference_time": view.inference_s or 0.0}} | _failure(view.error)
+            return {"status": "COMPLETED", **identity, "logs": _log_entries(logs), **outcome}
 
 
 def status_code(view: RequestView) -> int:

@@ -110,7 +110,12 @@ def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
     ]
 
 
-def rounded(model: nn.Module) -> None:
+def distance_biases(model: nn.Module) -> list[nn.Parameter]:
+    """The T5 encoder's only sense of position: how much each head attends to words so far away."""
+    return [parameter for name, parameter in model.named_parameters() if "relative_attention_bias" in name]
+
+
+def round_to_bfloat16(model: nn.Module) -> None:
     """Round every parameter to bfloat16 in place, as shipped weights are."""
     with torch.no_grad():
         for parameter in model.parameters():

@@ -18,6 +18,7 @@ TOKEN_PIXELS: Final = 8
 ROTARY_FREQUENCIES: Final = 10000.0 ** (-np.arange(3) / 7)
 OBJECT_WIDTH: Final = 11 + 4 * len(ROTARY_FREQUENCIES)
 SCENE_WIDTH: Final = 4
+POOLED_OBJECTS: Final = 2
 COLOUR: Final = slice(4, 7)
 SHAPE: Final = slice(7, 11)
 
@@ -57,8 +58,8 @@ def _rotary(centre: tuple[float, float]) -> NDArray[np.float32]:
 
 def register_positions(token_ids: NDArray[np.int64], end_id: int) -> NDArray[np.int64]:
     """For each prompt the positions of its end token and of the object registers behind it."""
-    ends = np.argmax(token_ids == end_id, axis=1)
-    positions = ends[:, None] + np.arange(1 + MOST_OBJECTS)
+    ends: NDArray[np.int64] = np.argmax(token_ids == end_id, axis=1)
+    positions: NDArray[np.int64] = ends[:, None] + np.arange(1 + MOST_OBJECTS)
     if positions.max() >= token_ids.shape[1]:
         raise ValueError("a prompt leaves no room for its object registers")
     return positions
@@ -67,4 +68,4 @@ def register_positions(token_ids: NDArray[np.int64], end_id: int) -> NDArray[np.
 def mentions(token_ids: NDArray[np.int64], naming_ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each token the index of the object whose colour or shape it names, or -1."""
     names = np.isin(token_ids, naming_ids)
-    return np.where(names, (np.cumsum(names, axis=1) - 1) // 2, -1)
+    return np.where(names, (np.cumsum(names, axis=1, dtype=np.int64) - 1) // 2, np.int64(-1))

@@ -46,13 +46,18 @@ def velocity(
 
 
 def sample_times(size: int, generator: torch.Generator) -> Tensor:
-    """Noise times: a sixth pure noise, a third near those of four-step sampling, the rest anywhere in between."""
+    """Noise times: a fifth pure noise, two fifths near those of four-step sampling, the rest anywhere in between."""
     times = torch.sigmoid(1.2 * torch.randn(size, generator=generator) + 0.4)
-    pure, near = size // 6, size // 6 + size // 3
+    pure, near = size // 5, size // 5 + 2 * size // 5
     chosen = torch.tensor(FEW_STEP_TIMES)[torch.randint(len(FEW_STEP_TIMES), (near - pure,), generator=generator)]
     times[pure:near] = chosen + 0.02 * torch.randn(near - pure, generator=generator)
     times[:pure] = 1.0
     return times
+
+
+def time_weights(times: Tensor) -> Tensor:
+    """Loss weights that keep the last, nearly noise-free stretch from drowning what decides the picture."""
+    return (times / min(FEW_STEP_TIMES)).clamp(max=1) ** 2
 
 
 def token_weights(data: Tensor) -> Tensor:
@@ -63,7 +68,11 @@ def token_weights(data: Tensor) -> Tensor:
 
 
 def flow_loss(
-    transformer: FluxTransformer2DModel, data: Tensor, conditioning: Conditioning, grid: Grid, generator: torch.Generator
+    transformer: FluxTransformer2DModel,
+    data: Tensor,
+    conditioning: Conditioning,
+    grid: Grid,
+    generator: torch.Generator,
 ) -> Tensor:
     """The mean squared error of the predicted velocity at random times, weighted towards objects."""
     times = sample_times(len(data), generator)
@@ -71,17 +80,24 @@ def flow_loss(
     mix = times[:, None, None]
     predicted = velocity(transformer, mix * noise + (1 - mix) * data, times, conditioning, grid)
     errors = ((predicted - (noise - data)) ** 2).mean(-1)
-    return (token_weights(data) * errors).mean()
+    return (time_weights(times)[:, None] * token_weights(data) * errors).mean()
 
 
 @torch.no_grad()
+def euler_path(
+    transformer: FluxTransformer2DModel, noise: Tensor, conditioning: Conditioning, grid: Grid, *, steps: int
+) -> list[Tensor]:
+    """Packed latents at every one of `steps` equally spaced times from pure noise, and at last the sample."""
+    times = torch.linspace(1, 1 / steps, steps).tolist()
+    path = [noise]
+    for time, following in zip(times, [*times[1:], 0.0], strict=True):
+        predicted = velocity(transformer, path[-1], torch.full((len(noise),), time), conditioning, grid)
+        path.append(path[-1] + (following - time) * predicted)
+    return path
+
+
 def euler_sample(
     transformer: FluxTransformer2DModel, noise: Tensor, conditioning: Conditioning, grid: Grid, *, steps: int
 ) -> Tensor:
-    """Packed latents after `steps` Euler steps at equally spaced times from pure noise."""
-    times = torch.linspace(1, 1 / steps, steps).tolist()
-    latents = noise
-    for time, following in zip(times, [*times[1:], 0.0], strict=True):
-        predicted = velocity(transformer, latents, torch.full((len(noise),), time), conditioning, grid)
-        latents = latents + (following - time) * predicted
-    return latents
+    """Packed latents after `steps` Euler steps from pure noise."""
+    return euler_path(transformer, noise, conditioning, grid, steps=steps)[-1]

@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, pixel_shuffle, pixel_unshuffle
 
 from app.builtin.render import Scene, render
 from app.builtin.training.architecture import LATENT_CHANNELS, LATENT_SCALE, LATENT_SHIFT
@@ -17,7 +17,7 @@ def images_of(scenes: list[Scene]) -> Tensor:
 
 def pinned_latents(images: Tensor) -> Tensor:
     """The autoencoder's target: the half-size image, its 2 x 2 neighbours folded into 12 channels."""
-    return F.pixel_unshuffle(F.avg_pool2d(images, 2), 2)
+    return pixel_unshuffle(avg_pool2d(images, 2), 2)
 
 
 def normalise(latents: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def denormalise(latents: Tensor) -> Tensor:
 
 def half_size_images(latents: Tensor) -> Tensor:
     """The half-size images, between -1 and 1, that raw pinned latents hold."""
-    return F.pixel_shuffle(latents, 2)
+    return pixel_shuffle(latents, 2)
 
 
 def pack(latents: Tensor) -> Tensor:

@@ -16,12 +16,11 @@ PROMPT_SUFFIXES: Final[dict[tuple[int, int], str]] = {
 
 
 def manifest(*, default_steps: int) -> dict[str, object]:
-    """The content of `darkroom.json`: shapes as width x height in pixels, and what to append to a prompt for each."""
+    """The content of `darkroom.json`: native sizes as width and height in pixels, and what to append to prompts."""
     return {
         "family": "flux",
         "max_sequence_length": SEQUENCE_LENGTH,
+        "native_sizes": [list(shape) for shape in ASPECTS],
+        "prompt_suffix": {f"{w}x{h}": suffix.strip() for (w, h), suffix in PROMPT_SUFFIXES.items() if suffix},
         "default_steps": default_steps,
-        "guidance_scale": 0.0,
-        "vae_scale": VAE_SCALE,
-        "native_shapes": [{"width": w, "height": h, "prompt_suffix": PROMPT_SUFFIXES[w, h]} for w, h in ASPECTS],
     }

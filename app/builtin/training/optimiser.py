@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     for _ in range(iterations):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    result: Tensor = x.mT if tall else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):
@@ -55,38 +57,46 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimiser:
-    """Muon on the given matrices and AdamW on the rest, with one common learning-rate factor."""
+    """Muon on hidden matrices and AdamW on the rest, with one common learning-rate factor.
+
+    The `swift` parameters are few and must travel far: AdamW moves them ten times as fast.
+    """
 
     def __init__(
-        self, model: nn.Module, matrices: Iterable[nn.Parameter], *, muon_lr: float = 0.02, adam_lr: float = 2e-3
+        self,
+        model: nn.Module,
+        matrices: Iterable[nn.Parameter],
+        *,
+        swift: Iterable[nn.Parameter] = (),
+        muon_lr: float = 0.02,
+        adam_lr: float = 2e-3,
     ) -> None:
-        chosen = list(matrices)
-        known = {id(parameter) for parameter in chosen}
-        rest = [parameter for name, parameter in model.named_parameters() if id(parameter) not in known and "relative" not in name]
-        distances = [parameter for name, parameter in model.named_parameters() if "relative" in name]
-        self._parts: list[tuple[torch.optim.Optimizer, float]] = [
-            (Muon(chosen, lr=muon_lr), muon_lr),
-            *([(torch.optim.AdamW(distances, lr=10 * adam_lr, weight_decay=0.0), 10 * adam_lr)] if distances else []),
-            (torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0), adam_lr),
-        ]
-        self._parameters = chosen + rest + distances
+        chosen, fast = list(matrices), list(swift)
+        known = {id(parameter) for parameter in chosen + fast}
+        rest = [parameter for parameter in model.parameters() if id(parameter) not in known]
+        groups = [{"params": rest}, {"params": fast}] if fast else [{"params": rest}]
+        self._muon = Muon(chosen, lr=muon_lr)
+        self._adam = torch.optim.AdamW(groups, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self._muon_lr, self._adam_lrs = muon_lr, (adam_lr, 10 * adam_lr)
+        self._parameters = chosen + rest + fast
 
     def step(self, factor: float) -> None:
         """Apply the gradients at `factor` times the base learning rates and clear them."""
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        for part, lr in self._parts:
-            for group in part.param_groups:
-                group["lr"] = lr * factor
+        self._muon.param_groups[0]["lr"] = self._muon_lr * factor
+        for group, lr in zip(self._adam.param_groups, self._adam_lrs, strict=False):
+            group["lr"] = lr * factor
+        for part in (self._muon, self._adam):
             part.step()
             part.zero_grad(set_to_none=True)
 
-    def state_dict(self) -> list[dict[str, object]]:
+    def state_dict(self) -> list[dict[str, Any]]:
         """Everything needed to go on exactly where this optimiser stands."""
-        return [part.state_dict() for part, _ in self._parts]
+        return [self._muon.state_dict(), self._adam.state_dict()]
 
-    def load_state_dict(self, states: list[dict[str, object]]) -> None:
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         """Go on from a saved state."""
-        for (part, _), state in zip(self._parts, states, strict=True):
+        for part, state in zip((self._muon, self._adam), states, strict=True):
             part.load_state_dict(state)
 
 

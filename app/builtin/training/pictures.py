@@ -1,29 +1,29 @@
-"""Pictures to train picture-to-picture networks on: scenes far freer than the grammar's, and smooth textures."""
+"""Pictures to train picture-to-picture networks on: scenes far freer than the grammar's, and textures."""
 
 from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from app.builtin.demand import Thing
 from app.builtin.grammar import sample_demand
 from app.builtin.palette import BACKGROUNDS, COLOURS, SHAPES
-from app.builtin.render import PlacedThing, Pixels, Scene, place, render
+from app.builtin.render import Pixels, PlacedThing, Scene, place, render
 
 TEXTURE_SHARE: Final = 0.2
 _MOST_OBJECTS: Final = 5
 
 
-def varied_picture(rng: np.random.Generator, width: int, height: int, *, scale: int = 1) -> Pixels:
-    """A grammar scene, a free scene in palette or in any colours, or a texture, `scale` times the given size."""
+def varied_picture(rng: np.random.Generator, width: int, height: int) -> Pixels:
+    """A grammar scene, a free scene in palette or in any colours, or a texture."""
     kind = rng.random()
     if kind < TEXTURE_SHARE:
-        return texture(rng, width * scale, height * scale)
+        return texture(rng, width, height)
     if kind < 0.5:
-        return render(place(sample_demand(rng), rng, width, height), scale)
-    pixels = render(free_scene(rng, width, height), scale)
+        return render(place(sample_demand(rng), rng, width, height))
+    pixels = render(free_scene(rng, width, height))
     return pixels if kind < 0.75 else recoloured(pixels, rng)
 
 
@@ -46,22 +46,22 @@ def recoloured(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     low, high = np.sort(rng.uniform(0, 255, (2, 3)), axis=0)
     ends = np.where(rng.random(3) < 0.5, (low, high), (high, low))
     shuffled = pixels[..., rng.permutation(3)].astype(np.float32) / 255
-    return (ends[0] + (ends[1] - ends[0]) * shuffled).astype(np.uint8)
+    return np.asarray(ends[0] + (ends[1] - ends[0]) * shuffled, np.uint8)
 
 
 def texture(rng: np.random.Generator, width: int, height: int) -> Pixels:
     """Coloured noise whose octaves fade like those of natural pictures, with random contrast."""
-    fade = rng.uniform(0.3, 0.7)
+    fade = rng.uniform(0.3, 0.9)
     total = torch.zeros(1, 3, height, width)
     for octave in range(min(width, height).bit_length() - 1):
         coarse = torch.from_numpy(rng.standard_normal((1, 3, 2 + 2**octave, 2 + 2**octave)).astype(np.float32))
-        total += fade**octave * F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)
+        total += fade**octave * functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)
     mixed = torch.from_numpy(rng.normal(0, 0.5, (3, 3)).astype(np.float32) + np.eye(3, dtype=np.float32))
     pixels = torch.einsum("ij,jhw->hwi", mixed, total[0]) * float(rng.uniform(20, 60)) + float(rng.uniform(80, 176))
-    return pixels.clamp(0, 255).byte().numpy()
+    return np.asarray(pixels.clamp(0, 255).byte().numpy())
 
 
-def varied_batch(rng: np.random.Generator, size: int, shape: tuple[int, int], *, scale: int = 1) -> Tensor:
+def varied_batch(rng: np.random.Generator, size: int, shape: tuple[int, int]) -> Tensor:
     """Varied pictures of one width and height as a batch of images between -1 and 1."""
-    pixels = np.stack([varied_picture(rng, *shape, scale=scale) for _ in range(size)])
+    pixels = np.stack([varied_picture(rng, *shape) for _ in range(size)])
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1

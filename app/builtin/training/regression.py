@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.builtin.training.checkpoint import Checkpoint
+from app.builtin.training.checkpoint import Checkpoint, Stateful
 from app.builtin.training.optimiser import learning_rate_factor
 from app.builtin.training.stage import Budget, Progress, StageContext, Stopwatch
 
@@ -28,7 +28,7 @@ def train(regression: Regression, context: StageContext, *, share: float = 1.0) 
     """Train with AdamW for a share of the context's budget, resuming from the folder's checkpoint."""
     budget = _part_of(context.budget, share)
     optimiser = torch.optim.AdamW(regression.network.parameters(), lr=regression.learning_rate, weight_decay=0.0)
-    parts = {"network": regression.network, "optimiser": optimiser}
+    parts: dict[str, Stateful] = {"network": regression.network, "optimiser": optimiser}
     checkpoint = Checkpoint(context.folder / f"{regression.name}.pt", parts)
     step, spent_s = checkpoint.load()
     watch = Stopwatch(spent_s)

@@ -13,7 +13,7 @@ from app.builtin.render import ASPECTS, place
 from app.builtin.training.flow import Conditioning, Grid
 from app.builtin.training.latents import images_of, normalise, pack, pinned_latents
 from app.builtin.training.manifest import PROMPT_SUFFIXES, VAE_SCALE
-from app.builtin.training.text import TextModel, Tokenisers
+from app.builtin.training.text_model import TextModel, Tokenisers
 
 ASPECT_SHARES: Final = (0.4, 0.15, 0.15, 0.15, 0.15)
 

@@ -42,7 +42,9 @@ def t5_pieces() -> list[str]:
     """The T5 vocabulary: special tokens, each word in three letter cases, and single characters as fallback."""
     cases = (variant for word in words() for variant in (word, word.title(), word.upper()))
     characters = ascii_letters + digits + punctuation
-    return list(dict.fromkeys(["<pad>", "</s>", "<unk>", WORD_START, *(WORD_START + case for case in cases), *characters]))
+    return list(
+        dict.fromkeys(["<pad>", "</s>", "<unk>", WORD_START, *(WORD_START + case for case in cases), *characters])
+    )
 
 
 def lower_case_rows() -> list[int]:
@@ -86,9 +88,9 @@ def build_clip_tokenizer() -> CLIPTokenizer:
     )  # fmt: skip
 
 
-def token_ids(tokenizer: T5Tokenizer | CLIPTokenizer, prompts: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def token_ids(
+    tokenizer: T5Tokenizer | CLIPTokenizer, prompts: list[str]
+) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     """The prompts' token ids, padded to the trained length as the pipeline pads them."""
-    encoded = tokenizer(
-        prompts, padding="max_length", max_length=SEQUENCE_LENGTH, truncation=True, return_tensors="np"
-    )
+    encoded = tokenizer(prompts, padding="max_length", max_length=SEQUENCE_LENGTH, truncation=True, return_tensors="np")
     return np.asarray(encoded["input_ids"], np.int64)

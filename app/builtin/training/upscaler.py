@@ -1,16 +1,16 @@
 """Trains the upscaler on scenes drawn at several sizes, on textures, and on its own enlargements."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
+from torch.nn import functional
 
 from app.builtin.grammar import sample_demand
-from app.builtin.render import ASPECTS, PlacedThing, Scene, place, render
+from app.builtin.render import ASPECTS, Pixels, PlacedThing, Scene, place, render
 from app.builtin.training.latents import pinned_latents
 from app.builtin.training.pictures import TEXTURE_SHARE, free_scene, recoloured, texture
 from app.builtin.training.regression import Regression, picture_loss, train
@@ -24,26 +24,26 @@ WINDOW: Final = 32
 _DECODED_SHARE: Final = 0.4
 _NOISY_SHARE: Final = 0.3
 
-Pyramid = tuple[Tensor, Tensor, Tensor]
+Pyramid: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
-def window_of(scene: Scene, rng: np.random.Generator, side: float) -> Scene:
+def window_of(scene: Scene, rng: np.random.Generator, side: int) -> Scene:
     """A square window onto a scene, somewhere across the outline of one of its objects."""
     chosen = scene.objects[int(rng.integers(len(scene.objects)))]
     left = chosen.x + rng.uniform(-1.2, 1.2) * chosen.radius - side / 2
     top = chosen.y + rng.uniform(-1.2, 1.2) * chosen.radius - side / 2
     objects = tuple(PlacedThing(each.thing, each.x - left, each.y - top, each.radius) for each in scene.objects)
-    return Scene(int(side), int(side), scene.background, objects)
+    return Scene(side, side, scene.background, objects)
 
 
 def pyramid(rng: np.random.Generator, scale: int) -> Pyramid:
-    """One picture of WINDOW pixels, of twice and of four times that; `scale` pixels of the smallest are one of a scene's."""
+    """One picture WINDOW pixels wide, twice and four times that; `scale` is the smallest one's against native size."""
     if rng.random() < TEXTURE_SHARE:
         large = _unit(texture(rng, 4 * WINDOW, 4 * WINDOW))
-        return F.avg_pool2d(large, 4), F.avg_pool2d(large, 2), large
+        return functional.avg_pool2d(large, 4), functional.avg_pool2d(large, 2), large
     shape = ASPECTS[int(rng.integers(len(ASPECTS)))]
     scene = place(sample_demand(rng), rng, *shape) if rng.random() < 0.6 else free_scene(rng, *shape)
-    window = window_of(scene, rng, WINDOW / scale)
+    window = window_of(scene, rng, WINDOW // scale)
     sizes = [render(window, scale * factor) for factor in (1, 2, 4)]
     if rng.random() < 0.3:
         palette = int(rng.integers(2**32))
@@ -52,7 +52,7 @@ def pyramid(rng: np.random.Generator, scale: int) -> Pyramid:
     return small, middle, large
 
 
-def _unit(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
+def _unit(pixels: Pixels) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 
@@ -80,7 +80,7 @@ class UpscalerLoss:
         if kind < _DECODED_SHARE:
             with torch.no_grad():
                 decoded = self._vae.decode(perturbed(pinned_latents(2 * pictures - 1), rng)).sample
-            return ((decoded + 1) / 2).clamp(0, 1)
+            return torch.clamp((decoded + 1) / 2, 0, 1)
         if kind < _DECODED_SHARE + _NOISY_SHARE:
             noise = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
             return (pictures + rng.uniform(0, 0.03) * noise).clamp(0, 1)

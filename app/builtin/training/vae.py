@@ -4,9 +4,9 @@ from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
+from torch.nn import functional
 
 from app.builtin.render import ASPECTS
 from app.builtin.training.architecture import LATENT_CHANNELS, LATENT_SCALE, LATENT_SHIFT
@@ -25,7 +25,7 @@ _LOG_VARIANCE: Final = -12.0
 def build_vae() -> AutoencoderKL:
     """An untrained autoencoder, 4 times smaller in its latents, that practically does not sample."""
     model = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * len(_CHANNELS), up_block_types=("UpDecoderBlock2D",) * len(_CHANNELS),
+        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
         block_out_channels=_CHANNELS, layers_per_block=1, norm_num_groups=1, latent_channels=LATENT_CHANNELS,
         sample_size=64, scaling_factor=LATENT_SCALE, shift_factor=LATENT_SHIFT, force_upcast=False,
         use_quant_conv=False, use_post_quant_conv=False, mid_block_add_attention=False,
@@ -36,15 +36,15 @@ def build_vae() -> AutoencoderKL:
 
 
 def perturbed(latents: Tensor, rng: np.random.Generator) -> Tensor:
-    """Latents with the faults of a few-step sample: noise, blur and a drift of colours, each picture its own measure."""
+    """Latents with the faults of a few-step sample: noise, blur and a drift of colours, each in random measure."""
     amounts = torch.from_numpy(rng.random((3, len(latents), 1, 1, 1)).astype(np.float32)) ** 2
     noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
     images = half_size_images(latents)
-    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     coarse = torch.from_numpy(rng.standard_normal((len(latents), 3, 4, 4), dtype=np.float32))
-    drift = F.interpolate(coarse, images.shape[-2:], mode="bicubic")
+    drift = functional.interpolate(coarse, images.shape[-2:], mode="bicubic")
     faulty = images + 0.6 * amounts[0] * (blurred - images) + 0.1 * amounts[1] * drift
-    return F.pixel_unshuffle(faulty, 2) + 0.15 * amounts[2] * noise
+    return functional.pixel_unshuffle(faulty, 2) + 0.15 * amounts[2] * noise
 
 
 def _pictures(rng: np.random.Generator) -> Tensor:
@@ -72,4 +72,4 @@ class VaeStage:
 
 def export(model: AutoencoderKL, context: StageContext) -> None:
     """Save the autoencoder in bfloat16 to the stage's export folder."""
-    model.to(torch.bfloat16).save_pretrained(context.folder / EXPORT_FOLDER)
+    model.bfloat16().save_pretrained(context.folder / EXPORT_FOLDER)

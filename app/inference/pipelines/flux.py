@@ -19,7 +19,7 @@ _DEFAULT_SEQUENCE_LENGTH = 512
 
 
 class FluxStepPipeline:
-    """A FLUX model that draws in steps."""
+    """A FLUX model that draws in steps; `parts` is the diffusers pipeline that holds its networks."""
 
     def __init__(self, pipeline: FluxPipeline, manifest: Manifest) -> None:
         self.parts = pipeline
@@ -58,8 +58,11 @@ class FluxStepPipeline:
     @torch.inference_mode()
     def step(self, states: Sequence[SampleState]) -> list[SampleState]:
         """Each state after one more Euler step."""
-        velocities = self._velocities(states)
-        return [_advance(state, velocity) for state, velocity in zip(states, torch.split(velocities, 1), strict=True)]
+        velocities = torch.split(self._velocities(states), 1)
+        moved = [_advance(state, velocity) for state, velocity in zip(states, velocities, strict=True)]
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return moved
 
     @torch.inference_mode()
     def decode(self, state: SampleState) -> Pixels:

@@ -2,11 +2,16 @@
 
 import asyncio
 import base64
+from collections.abc import Callable
 
+import httpx
 import pytest
 from asgi import RawCall, events
-from fakes import settle
+from fake_service import FakeFetcher, FakeService
+from fakes import MemoryBlobStore, settle
+from fastapi import FastAPI
 
+from app.config import DarkroomSettings
 from app.errors import GenerationFailedError, ReplicaLostError, StartTimeoutError
 from app.generation import JobStep, Task, Tier
 
@@ -14,7 +19,7 @@ SCHNELL = "/run/fal-ai/flux/schnell"
 PROMPT = {"prompt": "a red circle", "image_size": "square", "seed": 11}
 
 
-async def test_run_answers_fal_output(client):
+async def test_run_answers_fal_output(client: httpx.AsyncClient) -> None:
     """A run answers pictures by URL with seed, prompt, timings, safety flags and receipts."""
     answer = await client.post(SCHNELL, json=PROMPT)
 
@@ -37,7 +42,7 @@ async def test_run_answers_fal_output(client):
     assert answer.headers["x-fal-served-from"] == "sketch#1"
 
 
-async def test_run_is_interactive_work_under_the_calls_id(client, service):
+async def test_run_is_interactive_work_under_the_calls_id(client: httpx.AsyncClient, service: FakeService) -> None:
     """A direct call runs in the interactive tier, and its id is the one in the answer's header."""
     answer = await client.post(SCHNELL, json=PROMPT)
 
@@ -46,14 +51,14 @@ async def test_run_is_interactive_work_under_the_calls_id(client, service):
     assert answer.headers["x-fal-request-id"] == request.request_id == "call-1"
 
 
-async def test_missing_seed_is_drawn_and_echoed(client):
+async def test_missing_seed_is_drawn_and_echoed(client: httpx.AsyncClient) -> None:
     """A request without a seed gets a random one, which the answer names."""
     answer = await client.post(SCHNELL, json={"prompt": "a dot"})
 
     assert answer.json()["seed"] == 7
 
 
-async def test_sync_mode_answers_data_uris(client):
+async def test_sync_mode_answers_data_uris(client: httpx.AsyncClient) -> None:
     """With sync_mode the picture itself is in the answer."""
     answer = await client.post(SCHNELL, json={**PROMPT, "sync_mode": True})
 
@@ -66,7 +71,7 @@ async def test_sync_mode_answers_data_uris(client):
 @pytest.mark.parametrize(
     "path", ["/run/fal-ai/flux/schnell/", "/fal-ai/flux/schnell", "/fal-ai/flux/schnell/", "/run/fal-ai/flux/schnell"]
 )
-async def test_endpoints_have_several_spellings(client, path):
+async def test_endpoints_have_several_spellings(client: httpx.AsyncClient, path: str) -> None:
     """Run works with and without its prefix, and with a slash at the end."""
     answer = await client.post(path, json=PROMPT)
 
@@ -76,7 +81,7 @@ async def test_endpoints_have_several_spellings(client, path):
 @pytest.mark.parametrize(
     "path", ["/run/no/such", "/no/such", "/run/fal-ai/flux", "/queue/no/such", "/run/no/such/stream"]
 )
-async def test_unknown_endpoint_is_404_in_fals_words(client, path):
+async def test_unknown_endpoint_is_404_in_fals_words(client: httpx.AsyncClient, path: str) -> None:
     """An endpoint that is not served answers 404 with its path."""
     answer = await client.post(path, json=PROMPT)
 
@@ -85,7 +90,9 @@ async def test_unknown_endpoint_is_404_in_fals_words(client, path):
     assert answer.headers["x-fal-request-id"]
 
 
-async def test_image_to_image_follows_the_input_picture(client, service, fetcher, blobs):
+async def test_image_to_image_follows_the_input_picture(
+    client: httpx.AsyncClient, service: FakeService, fetcher: FakeFetcher, blobs: MemoryBlobStore
+) -> None:
     """Image-to-image stores the input and delivers its size; the fetcher learns our own base URL."""
     await client.post("/run/fal-ai/flux/dev/image-to-image", json={"prompt": "x", "image_url": "http://a/b.png"})
 
@@ -95,7 +102,7 @@ async def test_image_to_image_follows_the_input_picture(client, service, fetcher
     assert fetcher.asked == [("http://a/b.png", "http://darkroom")]
 
 
-async def test_upscalers_answer_one_image(client, service):
+async def test_upscalers_answer_one_image(client: httpx.AsyncClient, service: FakeService) -> None:
     """An upscaler delivers scale times the input, as `image`."""
     answer = await client.post("/run/fal-ai/esrgan", json={"image_url": "http://a/b.png", "scale": 3})
 
@@ -104,14 +111,16 @@ async def test_upscalers_answer_one_image(client, service):
     assert "receipt" in answer.json()
 
 
-async def test_start_timeout_travels_with_the_request(client, service):
+async def test_start_timeout_travels_with_the_request(client: httpx.AsyncClient, service: FakeService) -> None:
     """X-Fal-Request-Timeout is the longest wait for a start."""
     await client.post(SCHNELL, json=PROMPT, headers={"X-Fal-Request-Timeout": "1.5"})
 
     assert service.requests[0].start_timeout_s == 1.5
 
 
-async def test_unforeseen_error_is_a_bare_500(client, service, caplog):
+async def test_unforeseen_error_is_a_bare_500(
+    client: httpx.AsyncClient, service: FakeService, caplog: pytest.LogCaptureFixture
+) -> None:
     """An exception of ours is logged with the request's id and answered without its story."""
     service.error = RuntimeError("secret path /etc")
     answer = await client.post(SCHNELL, json=PROMPT)
@@ -122,7 +131,7 @@ async def test_unforeseen_error_is_a_bare_500(client, service, caplog):
     assert "call-1" in caplog.text
 
 
-async def test_failures_are_answered_in_their_form(client, service):
+async def test_failures_are_answered_in_their_form(client: httpx.AsyncClient, service: FakeService) -> None:
     """A failure of the service becomes its own status, body and headers."""
     service.error = StartTimeoutError("Request timed out")
     answer = await client.post(SCHNELL, json=PROMPT)
@@ -131,7 +140,9 @@ async def test_failures_are_answered_in_their_form(client, service):
     assert answer.headers["x-fal-request-timeout-type"] == "user"
 
 
-async def test_stream_begins_with_progress_and_ends_with_the_output(client, service):
+async def test_stream_begins_with_progress_and_ends_with_the_output(
+    client: httpx.AsyncClient, service: FakeService
+) -> None:
     """Streamed steps count up to one; the last event is the output of a run."""
     service.steps = tuple(JobStep(job_id="a", step=step, steps=2) for step in (1, 2))
     answer = await client.post(f"{SCHNELL}/stream", json=PROMPT)
@@ -142,14 +153,24 @@ async def test_stream_begins_with_progress_and_ends_with_the_output(client, serv
     assert output["images"][0]["width"] == 512
 
 
-async def test_stream_of_a_remembered_picture_still_has_two_events(client):
+async def test_stream_counts_the_steps_of_all_pictures(client: httpx.AsyncClient, service: FakeService) -> None:
+    """With two pictures, the first one's last step is half the work."""
+    service.steps = tuple(JobStep(job_id=job, step=step, steps=2) for job in ("a", "b") for step in (1, 2))
+    answer = await client.post(f"{SCHNELL}/stream", json={**PROMPT, "num_images": 2})
+
+    assert [event["progress"] for event in events(answer.text)[:-1]] == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+async def test_stream_of_a_remembered_picture_still_has_two_events(client: httpx.AsyncClient) -> None:
     """Where nothing is drawn, one progress event still comes before the output."""
     answer = await client.post(f"{SCHNELL}/stream", json=PROMPT)
 
     assert len(events(answer.text)) == 2
 
 
-async def test_stream_that_fails_before_its_first_event_answers_the_error(client, service):
+async def test_stream_that_fails_before_its_first_event_answers_the_error(
+    client: httpx.AsyncClient, service: FakeService
+) -> None:
     """Before anything was sent, a stream fails like a run."""
     service.error = GenerationFailedError("it broke")
     answer = await client.post(f"{SCHNELL}/stream", json=PROMPT)
@@ -158,7 +179,7 @@ async def test_stream_that_fails_before_its_first_event_answers_the_error(client
     assert answer.json()["detail"][0]["type"] == "internal_server_error"
 
 
-async def test_stream_that_fails_later_says_so_and_is_cut(app, service):
+async def test_stream_that_fails_later_says_so_and_is_cut(app: FastAPI, service: FakeService) -> None:
     """After the first event, the error is the last event and the answer never gets its end."""
     service.steps = (JobStep(job_id="a", step=1, steps=2),)
     service.late_error = ReplicaLostError("the replica died")
@@ -171,7 +192,7 @@ async def test_stream_that_fails_later_says_so_and_is_cut(app, service):
 
 
 @pytest.mark.parametrize("path", [SCHNELL, f"{SCHNELL}/stream"])
-async def test_client_that_leaves_stops_the_work(app, service, path):
+async def test_client_that_leaves_stops_the_work(app: FastAPI, service: FakeService, path: str) -> None:
     """When the connection drops, the service's work is cancelled."""
     service.gate.clear()
     call = RawCall(app, path, PROMPT)
@@ -183,7 +204,7 @@ async def test_client_that_leaves_stops_the_work(app, service, path):
     assert service.stopped.is_set()
 
 
-async def test_client_that_leaves_during_a_stream_stops_the_work(app, service):
+async def test_client_that_leaves_during_a_stream_stops_the_work(app: FastAPI, service: FakeService) -> None:
     """Events that were sent already do not save the work of a client that left."""
     service.steps = (JobStep(job_id="a", step=1, steps=2),)
     service.gate.clear()
@@ -196,10 +217,13 @@ async def test_client_that_leaves_during_a_stream_stops_the_work(app, service):
     assert service.stopped.is_set()
 
 
-@pytest.mark.parametrize("path", [SCHNELL, f"{SCHNELL}/stream"])
-async def test_work_outlives_its_client_where_so_configured(app_of, service, settings, path):
+@pytest.mark.parametrize(("path", "steps"), [(SCHNELL, 0), (f"{SCHNELL}/stream", 0), (f"{SCHNELL}/stream", 1)])
+async def test_work_outlives_its_client_where_so_configured(
+    app_of: Callable[..., FastAPI], service: FakeService, settings: DarkroomSettings, path: str, steps: int
+) -> None:
     """With cancel_on_disconnect off, the work of a client that left goes on."""
     server = settings.server.model_copy(update={"cancel_on_disconnect": False})
+    service.steps = tuple(JobStep(job_id="a", step=1, steps=2) for _ in range(steps))
     service.gate.clear()
     call = RawCall(app_of(settings.model_copy(update={"server": server})), path, PROMPT)
     served = asyncio.create_task(call.run())

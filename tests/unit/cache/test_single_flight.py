@@ -108,11 +108,42 @@ async def test_work_that_nobody_waits_for_is_cancelled() -> None:
     assert await newcomer == 4
 
 
+async def test_work_that_is_still_stopping_does_not_disturb_its_successor() -> None:
+    """Who asks after the stop has ended still joins the work that was begun meanwhile."""
+    flights, stopped, begun = SingleFlight[str, int](), asyncio.Event(), []
+
+    async def work(report: Listener[str]) -> int:
+        """Never end, and take until told so to stop."""
+        begun.append("work")
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            await stopped.wait()
+
+    def call() -> asyncio.Task[int]:
+        """One caller."""
+        return asyncio.create_task(flights.do("key", work=work, listen=lambda _: None))
+
+    leaving = call()
+    await settle()
+    leaving.cancel()
+    await settle()
+    callers = [call()]
+    await settle()
+    stopped.set()
+    await settle()
+    callers.append(call())
+    await settle()
+    assert len(begun) == 2
+    await flights.close()
+
+
 async def test_who_has_left_hears_nothing_more() -> None:
     """Reports reach only those who still wait."""
     flights, release, heard = SingleFlight[str, int](), asyncio.Event(), []
 
     async def work(report: Listener[str]) -> int:
+        """Report when told so."""
         await release.wait()
         report("late")
         return 0

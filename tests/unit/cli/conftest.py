@@ -35,7 +35,7 @@ def begin(config: Path, tmp_path: Path) -> Iterator[Callable[[str], Session]]:
     begun: list[Session] = []
 
     def start(mode: str) -> Session:
-        sessions = Sessions(tmp_path / "run", command=[sys.executable, str(FAKE), mode])
+        sessions = Sessions(tmp_path / "run", temporary=tmp_path, command=[sys.executable, str(FAKE), mode])
         begun.append(sessions.begin(config, load_settings(config)))
         return begun[-1]
 

@@ -23,7 +23,7 @@ def test_taken_port(config: Path, tmp_path: Path) -> None:
         listener.listen()
 
         with pytest.raises(ConfigurationError, match=f"port {settings.server.port} is taken"):
-            Sessions(tmp_path / "run", command=[sys.executable]).begin(config, settings)
+            Sessions(tmp_path / "run", temporary=tmp_path, command=[sys.executable]).begin(config, settings)
 
 
 def test_stop_in_the_background(begin: Begin, config: Path, tmp_path: Path) -> None:

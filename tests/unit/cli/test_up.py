@@ -36,7 +36,7 @@ class Screen(io.StringIO):
 
 def sessions_in(folder: Path, mode: str) -> Sessions:
     """Sessions whose servers are fakes."""
-    return Sessions(folder / "run", command=[sys.executable, str(FAKE), mode])
+    return Sessions(folder / "run", temporary=folder, command=[sys.executable, str(FAKE), mode])
 
 
 async def test_background(config: Path, tmp_path: Path) -> None:
@@ -46,6 +46,7 @@ async def test_background(config: Path, tmp_path: Path) -> None:
     await serve(config, STAY, sessions=sessions, console=Console(file=screen, width=120))
 
     port = load_settings(config).server.port
+    assert "Starting Ray" in screen.getvalue()
     assert f"Darkroom is ready at http://127.0.0.1:{port}" in screen.getvalue()
     assert "resident in 2 processes" in screen.getvalue()
     assert sessions.stop(port)

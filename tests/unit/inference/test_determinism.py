@@ -16,6 +16,7 @@ from app.inference.determinism import PerSampleLinear, make_batch_invariant, per
 from app.inference.manifest import Manifest
 from app.inference.pipelines.contract import SampleState
 from app.inference.pipelines.flux import FluxStepPipeline
+from app.inference.quantization import quantize_blocks
 
 PROMPTS = ("a red circle", "a blue square", "a red square left of a blue circle")
 STEPS = 3
@@ -25,9 +26,11 @@ SPEC = PictureSpec(
 
 
 @cache
-def invariant_pipeline(width: int) -> FluxStepPipeline:
+def invariant_pipeline(width: int, quantized: bool = False) -> FluxStepPipeline:
     """The tiny pipeline with its transformer made batch-invariant."""
     parts = tiny_flux(width=width)
+    if quantized:
+        quantize_blocks(parts.transformer)
     make_batch_invariant(parts.transformer)
     return FluxStepPipeline(parts, Manifest(max_sequence_length=SEQUENCE_LENGTH))
 
@@ -44,9 +47,9 @@ def bytes_of(pipeline: FluxStepPipeline, state: SampleState) -> bytes:
 
 
 @cache
-def drawn_alone(width: int, seed: int) -> bytes:
+def drawn_alone(width: int, quantized: bool, seed: int) -> bytes:
     """The picture of that seed, drawn without company."""
-    pipeline = invariant_pipeline(width)
+    pipeline = invariant_pipeline(width, quantized)
     state = begin(pipeline, seed)
     for _ in range(STEPS):
         (state,) = pipeline.step([state])
@@ -56,19 +59,21 @@ def drawn_alone(width: int, seed: int) -> bytes:
 batches = st.lists(st.tuples(st.integers(0, 5), st.integers(1, STEPS)), min_size=1, max_size=8)
 
 
-@pytest.mark.parametrize("width", [32, 40])
+@pytest.mark.parametrize(("width", "quantized"), [(32, False), (40, False), (32, True)])
 @given(batch=batches)
 @settings(max_examples=20, deadline=None)
-def test_any_batch_gives_the_bytes_of_each_sample_alone(width: int, batch: list[tuple[int, int]]) -> None:
+def test_any_batch_gives_the_bytes_of_each_sample_alone(
+    width: int, quantized: bool, batch: list[tuple[int, int]]
+) -> None:
     """Whatever the batch, the position in it and the steps at which others leave, a picture keeps its bytes."""
-    pipeline = invariant_pipeline(width)
+    pipeline = invariant_pipeline(width, quantized)
     states = [(seed, leaves_at, begin(pipeline, seed)) for seed, leaves_at in batch]
     for step in range(STEPS):
         staying = [(seed, leaves_at) for seed, leaves_at, _ in states if leaves_at > step]
         moved = pipeline.step([state for _, leaves_at, state in states if leaves_at > step]) if staying else []
         states = [(*who, state) for who, state in zip(staying, moved, strict=True)]
     for seed, _, state in states:
-        assert bytes_of(pipeline, state) == drawn_alone(width, seed)
+        assert bytes_of(pipeline, state) == drawn_alone(width, quantized, seed)
 
 
 @given(steps=st.lists(st.integers(0, STEPS - 1), min_size=2, max_size=6))

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +32,10 @@ from app.telemetry.events import StageDone, StepDone, VariantReady
 class Bench:
     """An engine over a scripted pipeline, with everything it touches."""
 
-    def __init__(self, before_step=lambda seeds: None) -> None:
-        self.blobs, self.recorder, self.clock = MemoryBlobStore(), Recorder(), FakeClock()
+    def __init__(
+        self, before_step: Callable[[list[int]], object] = lambda seeds: None, blobs: MemoryBlobStore | None = None
+    ) -> None:
+        self.blobs, self.recorder, self.clock = blobs or MemoryBlobStore(), Recorder(), FakeClock()
         self.pipeline = ScriptedPipeline(before_step)
         self.engine = BatchEngine(
             loaded(self.pipeline), blobs=self.blobs, keys=keys, variant="sketch", replica="r1",
@@ -43,7 +47,7 @@ class Bench:
         return [event async for event in self.engine.run(jobs)]
 
 
-def of(events: list[BatchEvent], kind: type) -> dict:
+def of(events: list[BatchEvent], kind: type) -> dict[str, Any]:
     """The events of one kind, by job."""
     return {event.job_id: event for event in events if isinstance(event, kind)}
 
@@ -99,6 +103,32 @@ async def test_a_cancelled_job_leaves_at_the_next_step() -> None:
     assert isinstance(of(events, JobFailed)["b"].error, JobCancelledError)
     assert list(of(events, JobDrawn)) == ["a"]
     assert bench.pipeline.batches == [[1, 2], [1, 2], [1], [1]]
+
+
+async def test_a_job_cancelled_while_it_waits_is_never_started() -> None:
+    """It fails with its cancellation before any work is done for it."""
+    bench = Bench(lambda seeds: bench.engine.cancel("late"))
+    _, events = await asyncio.gather(bench.run(make_job("a")), bench.run(make_job("late", prompt="never read")))
+    assert [type(event) for event in events] == [JobFailed]
+    assert bench.pipeline.encoded == ["a dot"]
+
+
+class FullDisk(MemoryBlobStore):
+    """A store without room for one picture."""
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Fails for the job `b`."""
+        if key == keys.scratch_key("b"):
+            raise OSError("no space left on device")
+        await super().put(key, data)
+
+
+async def test_a_picture_that_cannot_be_stored_fails_alone() -> None:
+    """The other pictures of the batch are stored and reported."""
+    bench = Bench(blobs=FullDisk())
+    events = await bench.run(*(make_job(name, width=512) for name in "abc"))
+    assert isinstance(of(events, JobFailed)["b"].error, GenerationFailedError)
+    assert list(of(events, JobDrawn)) == ["a", "c"]
 
 
 async def test_only_running_jobs_can_be_cancelled() -> None:

@@ -8,7 +8,7 @@ from diffusers import FluxPipeline
 from fakes import FakeClock
 
 from app.errors import ConfigurationError
-from app.inference.loader import BUILTIN_WEIGHTS, choose_device, find_folder, load_model
+from app.inference.loader import BUILTIN_WEIGHTS, LoadedModel, choose_device, find_folder, load_model
 from app.inference.pipelines.flux import FluxStepPipeline
 
 
@@ -19,11 +19,17 @@ def mapped_ranges(file: Path) -> list[tuple[int, int]]:
     return [(int(low, 16), int(high, 16)) for low, high in spans]
 
 
+def parts_of(model: LoadedModel) -> FluxPipeline:
+    """The networks of a loaded FLUX model."""
+    assert isinstance(model.pipeline, FluxStepPipeline)
+    return model.pipeline.parts
+
+
 def test_weights_of_the_stored_type_are_the_file_itself(flux_folder: Path) -> None:
     """Every parameter of the transformer lies inside the mapping of its safetensors file: nothing was copied."""
     model = load_model(str(flux_folder), device="cpu")
     spans = mapped_ranges(flux_folder / "transformer" / "diffusion_pytorch_model.safetensors")
-    addresses = [parameter.data_ptr() for parameter in model.pipeline.parts.transformer.parameters()]
+    addresses = [parameter.data_ptr() for parameter in parts_of(model).transformer.parameters()]
     assert addresses
     assert all(any(low <= address < high for low, high in spans) for address in addresses)
 
@@ -31,7 +37,7 @@ def test_weights_of_the_stored_type_are_the_file_itself(flux_folder: Path) -> No
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_every_part_computes_in_the_type_asked_for(flux_folder: Path, dtype: str) -> None:
     """Text encoders, transformer and autoencoder agree, whatever the type of the files."""
-    parts = load_model(str(flux_folder), device="cpu", dtype=dtype).pipeline.parts
+    parts = parts_of(load_model(str(flux_folder), device="cpu", dtype=dtype))
     modules = (parts.transformer, parts.vae, parts.text_encoder, parts.text_encoder_2)
     assert {module.dtype for module in modules} == {getattr(torch, dtype)}
 
@@ -91,3 +97,11 @@ def test_a_missing_gpu_is_named() -> None:
     assert choose_device("auto") == "cpu"
     with pytest.raises(ConfigurationError, match="device: cpu"):
         choose_device("cuda")
+
+
+def test_eight_bit_weights_take_fewer_bytes(flux_folder: Path) -> None:
+    """The int8 variant of a model holds less than the model itself."""
+    whole, small = (
+        load_model(str(flux_folder), device="cpu", quantization=quantization) for quantization in ("none", "int8")
+    )
+    assert small.weight_bytes < 0.8 * whole.weight_bytes

@@ -45,6 +45,7 @@ def test_models_fit_into_their_pods(settings: DarkroomSettings, cluster: dict[st
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(300)
 def test_ray_accepts_it(serve_config: dict[str, Any]) -> None:
     """Ray's own schema accepts the Serve configuration."""
     from ray.serve.schema import ServeDeploySchema
@@ -55,6 +56,7 @@ def test_ray_accepts_it(serve_config: dict[str, Any]) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(300)
 def test_the_graph_has_these_deployments(serve_config: dict[str, Any], settings: DarkroomSettings) -> None:
     """The graph that the image builds has exactly the deployments that the manifest names."""
     from ray.serve._private.build_app import build_app

@@ -42,6 +42,7 @@ async def test_it_can_be_set_while_it_rings() -> None:
     clock, rung = FakeClock(now_s=0.0), []
 
     def ring() -> None:
+        """Ask once more."""
         rung.append(clock.now_s)
         alarm.set(7.0 if len(rung) == 1 else None)
 

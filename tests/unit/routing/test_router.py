@@ -128,6 +128,25 @@ async def test_one_id_is_under_way_once() -> None:
     assert [type(outcome) for outcome in outcomes] == [Picture, BadRequestError]
 
 
+async def test_an_id_can_be_used_again_once_its_job_is_over() -> None:
+    """Nothing is kept of a job after its end."""
+    bench = RouterBench()
+    for _ in range(2):
+        assert [type(outcome) for outcome in await bench.run(make_job("a"))] == [Picture]
+
+
+async def test_as_many_slots_are_sought_as_batches_wait() -> None:
+    """Nine jobs in batches of four ask for three slots, and never for more than the pool allows."""
+    bench = RouterBench(replicas=3, max_batch=4)
+    for replica in bench.replicas:
+        replica.is_dead = True
+    await bench.start(*(make_job(f"job-{n}") for n in range(9)))
+    assert bench.pool.pending == 3
+    await bench.start(*(make_job(f"more-{n}") for n in range(40)))
+    assert bench.pool.pending == bench.pool.slots
+    await bench.router.close()
+
+
 async def test_queued_ahead_counts_the_more_urgent_jobs_that_wait() -> None:
     """A running or unknown job waits for nobody; a waiting one for those with an earlier deadline."""
     bench = RouterBench(max_batch=1)

@@ -39,6 +39,7 @@ async def test_a_finishing_job_is_cancelled() -> None:
     await bench.clock.advance(10.0)
     assert await bench.router.cancel("a")
     assert [type(outcome) for outcome in await bench.outcomes(callers)] == [JobCancelledError]
+    await bench.clock.advance(100.0)
     assert bench.finisher.finished == []
 
 
@@ -106,29 +107,40 @@ async def test_a_failing_job_does_not_fail_its_batch_mates() -> None:
 async def test_jobs_of_a_lost_replica_are_made_elsewhere() -> None:
     """When a replica dies in the middle of a batch, its jobs run again and their callers notice nothing."""
     bench = RouterBench(replicas=2)
-    bench.replicas[0].deaths = 1
+    bench.replicas[0].doomed = True
     outcomes = await bench.run(make_job("a"), make_job("b"))
     assert [type(outcome) for outcome in outcomes] == [Picture, Picture]
-    assert [batch for replica in bench.replicas for batch in replica.batches] == [("a", "b"), ("a", "b")]
+    assert [replica.batches for replica in bench.replicas] == [[("a", "b")], [("a", "b")]]
+
+
+async def test_a_slot_on_a_lost_replica_is_given_back_unused() -> None:
+    """Who waited for a turn on a replica that died does not waste another chance of its jobs there."""
+    bench = RouterBench(replicas=2, max_batch=1)
+    bench.pool.spreads = False
+    bench.replicas[0].doomed = True
+    outcomes = await bench.run(*(make_job(f"job-{n}") for n in range(6)))
+    assert [type(outcome) for outcome in outcomes] == [Picture] * 6
+    assert len(bench.replicas[0].received) == 1
 
 
 async def test_a_job_whose_second_replica_is_lost_too_fails() -> None:
     """One repeat, then ReplicaLostError: a job that kills replicas is not passed on for ever."""
-    bench = RouterBench()
-    bench.replica.deaths = 2
+    bench = RouterBench(replicas=3)
+    for replica in bench.replicas:
+        replica.doomed = True
     (outcome,) = await bench.run(make_job("a"))
     assert isinstance(outcome, ReplicaLostError)
-    assert bench.replica.batches == [("a",), ("a",)]
+    assert [replica.batches for replica in bench.replicas] == [[("a",)], [("a",)], []]
 
 
 async def test_a_cancelled_job_of_a_lost_replica_is_not_repeated() -> None:
     """Nobody waits for it any more."""
-    bench = RouterBench()
-    bench.replica.deaths = 1
+    bench = RouterBench(replicas=2)
+    bench.replicas[0].doomed = True
     callers = await bench.start(make_job("a"), make_job("b"))
     await bench.router.cancel("a")
     await bench.outcomes(callers)
-    assert bench.replica.batches == [("a", "b"), ("b",)]
+    assert [replica.batches for replica in bench.replicas] == [[("a", "b")], [("b",)]]
 
 
 async def test_jobs_wait_while_no_replica_can_be_reached() -> None:

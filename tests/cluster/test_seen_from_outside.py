@@ -1,0 +1,37 @@
+"""What an operator sees of a request: one trace across all processes, and a receipt."""
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+ARGUMENTS = {"prompt": "two green triangles", "image_size": "square", "seed": 99}
+
+
+def test_a_request_is_one_trace_from_the_gateway_to_the_blob_store(watched) -> None:
+    """Gateway, queue, every step, decoding, upscaling and storing hang under one root span."""
+    answer = httpx.post(watched.server.url + "/run/fal-ai/flux/schnell", json=ARGUMENTS, timeout=60).raise_for_status()
+    request_id = answer.headers["x-fal-request-id"]
+    watched.receiver.wait_until(lambda spans: request_id in {span.attributes.get("request_id") for span in spans})
+
+    root = next(span for span in watched.receiver.spans("gateway") if span.attributes["request_id"] == request_id)
+    watched.receiver.wait_until(
+        lambda spans: (
+            {"queue", "step", "decode", "upscale", "store"}
+            <= {span.name for span in spans if span.trace_id == root.trace_id}
+        )
+    )
+    children = [span for span in watched.receiver.spans() if span.trace_id == root.trace_id and span is not root]
+    assert {span.parent_id for span in children} == {root.span_id}
+    assert sum(span.name == "step" for span in children) == 4
+    assert all(root.started_s <= span.started_s and span.ended_s <= root.ended_s for span in children)
+
+
+def test_a_picture_comes_with_its_receipt(url: str) -> None:
+    """The receipt tells variant, steps, cache level and what each stage took."""
+    arguments = ARGUMENTS | {"seed": 100}
+    answer = httpx.post(url + "/run/fal-ai/flux/schnell", json=arguments, timeout=60).raise_for_status().json()
+
+    (receipt,) = answer["receipts"]
+    assert (receipt["variant"], receipt["steps"], receipt["cache"]) == ("sketch", 4, "none")
+    assert all(receipt[time] > 0 for time in ("queue_s", "denoise_s", "decode_s", "upscale_s", "gpu_ms"))

@@ -1,0 +1,180 @@
+"""fal's input schemas: defaults, presets, and what is refused with which error."""
+
+from typing import Any
+
+import pytest
+
+from app.api.fal.schemas import (
+    AuraSrInput,
+    EsrganInput,
+    FluxSchnellInput,
+    ImageToImageInput,
+    ModelInput,
+    TextToImageInput,
+    validated,
+)
+from app.errors import InvalidInputError
+
+PROMPT = {"prompt": "a dot"}
+IMAGE = {"image_url": "http://a/b.png"}
+EDIT = PROMPT | IMAGE
+
+COMMON = {
+    "seed": None,
+    "sync_mode": False,
+    "num_images": 1,
+    "enable_safety_checker": True,
+    "output_format": "jpeg",
+    "acceleration": "none",
+    "guidance_scale": 3.5,
+}
+DEFAULTS = [
+    pytest.param(
+        FluxSchnellInput, PROMPT, COMMON | {"num_inference_steps": 4, "image_size": "landscape_4_3"}, id="flux/schnell"
+    ),
+    pytest.param(
+        TextToImageInput, PROMPT, COMMON | {"num_inference_steps": 28, "image_size": "landscape_4_3"}, id="flux/dev"
+    ),
+    pytest.param(
+        ImageToImageInput, EDIT, COMMON | {"num_inference_steps": 40, "strength": 0.95}, id="flux/dev/image-to-image"
+    ),
+    pytest.param(
+        EsrganInput,
+        IMAGE,
+        {
+            "sync_mode": False,
+            "scale": 2,
+            "tile": 0,
+            "face": False,
+            "model": "RealESRGAN_x4plus",
+            "output_format": "png",
+        },
+        id="esrgan",
+    ),
+    pytest.param(
+        AuraSrInput,
+        IMAGE,
+        {"sync_mode": False, "upscale_factor": 4, "overlapping_tiles": False, "checkpoint": "v1"},
+        id="aura-sr",
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "payload", "defaults"), DEFAULTS)
+def test_defaults(schema: type[ModelInput], payload: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """What the caller leaves out has fal's documented value."""
+    assert validated(schema, payload).model_dump(mode="json") == payload | defaults
+
+
+@pytest.mark.parametrize(
+    ("preset", "pixels"),
+    [
+        ("square_hd", (1024, 1024)),
+        ("square", (512, 512)),
+        ("portrait_4_3", (768, 1024)),
+        ("portrait_16_9", (576, 1024)),
+        ("landscape_4_3", (1024, 768)),
+        ("landscape_16_9", (1024, 576)),
+        ({}, (512, 512)),
+        ({"width": 640}, (640, 512)),
+        ({"width": 64, "height": 2048}, (64, 2048)),
+        ({"width": "256", "height": 320.0}, (256, 320)),
+    ],
+)
+def test_image_size(preset: object, pixels: tuple[int, int]) -> None:
+    """A size is a preset's name or two numbers, each 512 when it is missing."""
+    assert validated(TextToImageInput, PROMPT | {"image_size": preset}).image_size.pixels == pixels
+
+
+REFUSALS = [
+    (FluxSchnellInput, {}, ("prompt",), "missing", {}),
+    (FluxSchnellInput, {"prompt": None}, ("prompt",), "string_type", {}),
+    (FluxSchnellInput, {"prompt": "x" * 10_001}, ("prompt",), "string_too_long", {"max_length": 10_000}),
+    (FluxSchnellInput, PROMPT | {"num_inference_steps": 13}, ("num_inference_steps",), "less_than_equal", {"le": 12}),
+    (FluxSchnellInput, PROMPT | {"num_inference_steps": 0}, ("num_inference_steps",), "greater_than_equal", {"ge": 1}),
+    (TextToImageInput, PROMPT | {"num_inference_steps": 51}, ("num_inference_steps",), "less_than_equal", {"le": 50}),
+    (TextToImageInput, PROMPT | {"num_inference_steps": 2.5}, ("num_inference_steps",), "int_from_float", {}),
+    (TextToImageInput, PROMPT | {"num_images": 5}, ("num_images",), "less_than_equal", {"le": 4}),
+    (TextToImageInput, PROMPT | {"num_images": 0}, ("num_images",), "greater_than_equal", {"ge": 1}),
+    (TextToImageInput, PROMPT | {"guidance_scale": 0.5}, ("guidance_scale",), "greater_than_equal", {"ge": 1.0}),
+    (TextToImageInput, PROMPT | {"guidance_scale": 21}, ("guidance_scale",), "less_than_equal", {"le": 20.0}),
+    (TextToImageInput, PROMPT | {"guidance_scale": "nan"}, ("guidance_scale",), "finite_number", {}),
+    (TextToImageInput, PROMPT | {"seed": -1}, ("seed",), "greater_than_equal", {"ge": 0}),
+    (TextToImageInput, PROMPT | {"seed": 2**53}, ("seed",), "less_than_equal", {"le": 2**53 - 1}),
+    (TextToImageInput, PROMPT | {"seed": "one"}, ("seed",), "int_parsing", {}),
+    (
+        TextToImageInput,
+        PROMPT | {"output_format": "webp"},
+        ("output_format",),
+        "enum",
+        {"expected": "'png' or 'jpeg'"},
+    ),
+    (
+        TextToImageInput,
+        PROMPT | {"image_size": {"width": 63}},
+        ("image_size", "width"),
+        "greater_than_equal",
+        {"ge": 64},
+    ),
+    (
+        TextToImageInput,
+        PROMPT | {"image_size": {"height": 2049}},
+        ("image_size", "height"),
+        "less_than_equal",
+        {"le": 2048},
+    ),
+    (TextToImageInput, PROMPT | {"image_size": 512}, ("image_size",), "model_type", {"class_name": "ImageSize"}),
+    (ImageToImageInput, PROMPT, ("image_url",), "missing", {}),
+    (ImageToImageInput, EDIT | {"strength": 0}, ("strength",), "greater_than_equal", {"ge": 0.01}),
+    (ImageToImageInput, EDIT | {"strength": 1.1}, ("strength",), "less_than_equal", {"le": 1.0}),
+    (EsrganInput, {}, ("image_url",), "missing", {}),
+    (EsrganInput, IMAGE | {"scale": 0.5}, ("scale",), "greater_than_equal", {"ge": 1.0}),
+    (EsrganInput, IMAGE | {"scale": 9}, ("scale",), "less_than_equal", {"le": 8.0}),
+    (EsrganInput, IMAGE | {"face": True}, ("face",), "feature_not_supported", {}),
+    (EsrganInput, IMAGE | {"model": "waifu"}, ("model",), "literal_error", None),
+    (AuraSrInput, IMAGE | {"upscale_factor": 2}, ("upscale_factor",), "literal_error", {"expected": "4"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("schema", "payload", "field", "issue_type", "context"),
+    REFUSALS,
+    ids=[f"{schema.__name__} {'.'.join(field)} {issue_type}" for schema, _, field, issue_type, _ in REFUSALS],
+)
+def test_refusal(
+    schema: type[ModelInput],
+    payload: dict[str, Any],
+    field: tuple[str, ...],
+    issue_type: str,
+    context: dict[str, Any] | None,
+) -> None:
+    """A wrong field is named with fal's type of error and the bound it broke."""
+    with pytest.raises(InvalidInputError) as refused:
+        validated(schema, payload)
+
+    (issue,) = refused.value.issues
+    assert (issue.loc, issue.issue_type) == (("body", *field), issue_type)
+    assert context is None or issue.context == context
+
+
+def test_unknown_preset_names_the_known_ones() -> None:
+    """A misspelt preset is answered with the list of presets."""
+    with pytest.raises(InvalidInputError) as refused:
+        validated(TextToImageInput, PROMPT | {"image_size": "huge"})
+
+    (issue,) = refused.value.issues
+    assert (issue.loc, issue.issue_type) == (("body", "image_size"), "enum")
+    assert "landscape_16_9" in issue.message
+
+
+def test_all_wrong_fields_are_named_at_once() -> None:
+    """A caller learns everything that is wrong from one answer."""
+    with pytest.raises(InvalidInputError) as refused:
+        validated(TextToImageInput, {"num_images": 9, "seed": "x"})
+
+    assert [issue.loc[-1] for issue in refused.value.issues] == ["prompt", "seed", "num_images"]
+
+
+def test_unknown_fields_are_ignored() -> None:
+    """Fields that an endpoint does not have do no harm."""
+    assert validated(TextToImageInput, PROMPT | {"loras": [1], "expand_prompt": True}).prompt == "a dot"
