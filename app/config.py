@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic import ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from app.errors import ConfigurationError
 from app.generation import Task
@@ -110,7 +119,7 @@ class VariantSettings(Settings):
     max_steps: PositiveInt = Field(default=50, description="Most steps a request may ask for.")
     native_sizes: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(
         default=(),
-        description="Width and height pairs that the model draws at; the upscaler does the rest. Empty: the asked size.",
+        description="Sizes (width, height) that the model draws at; the upscaler does the rest. Empty: the asked size.",
     )
     max_batch: PositiveInt = Field(
         default=8, description="Most pictures denoised together; more raises throughput and the wait of each."
@@ -137,7 +146,7 @@ class UpscalerSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: the GPU when there is one.")
     max_network_pixels: PositiveInt = Field(
         default=262_144,
-        description="Largest network output in pixels; beyond it bicubic resizing takes over. More is sharper and slower.",
+        description="Largest network output in pixels, beyond which resampling takes over; more is sharper and slower.",
     )
     threads: PositiveInt = Field(default=1, description="CPU threads of one replica.")
     num_cpus: NonNegativeFloat = Field(default=0.5, description="CPU cores that Ray sets aside for one replica.")

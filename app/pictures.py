@@ -1,7 +1,7 @@
 """One picture, at the least cost: remembered, shared with an identical one under way, or made."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -29,10 +29,6 @@ class Generator(Protocol):
         """Stop a job; true when it was waiting or running."""
         ...
 
-    async def queued_ahead(self, job_id: str) -> int | None:
-        """How many jobs are served before this one; None when it does not wait."""
-        ...
-
 
 class PictureSource:
     """Gets pictures from the exact cache, from identical work under way, or from the generator."""
@@ -45,8 +41,6 @@ class PictureSource:
         self._revision = revision
         self._observe = observe
         self._flights = SingleFlight[JobEvent, JobFinished]()
-        self._flight_of: dict[str, Hashable] = {}
-        self._leader_of: dict[Hashable, str] = {}
 
     async def get(self, request: GenerationRequest, job: Job, listen: Listener) -> Picture:
         """The job's picture; `listen` hears JobStarted and JobStep of the work that makes it.
@@ -65,29 +59,18 @@ class PictureSource:
         self._observe(CacheLookedUp(request_id=request.request_id, level=CacheLevel.NONE))
         return finished.picture
 
-    async def queued_ahead(self, job_id: str) -> int | None:
-        """How many jobs are served before the one that makes this picture; None when no work for it is under way."""
-        leader = self._leader_of.get(self._flight_of.get(job_id))
-        return None if leader is None else await self._generator.queued_ahead(leader) or 0
-
     async def close(self) -> None:
         """Cancel all work under way."""
         await self._flights.close()
 
     async def _make(self, request: GenerationRequest, job: Job, key: str, listen: Listener) -> JobFinished:
-        flight = (key, request.tier, request.start_timeout_s)
-        self._flight_of[job.job_id] = flight
-        try:
-            return await self._flights.do(
-                flight,
-                work=partial(self._draw, flight, key, job),
-                listen=lambda event: listen(replace(event, job_id=job.job_id)),
-            )
-        finally:
-            del self._flight_of[job.job_id]
+        return await self._flights.do(
+            (key, request.tier, request.start_timeout_s),
+            work=partial(self._draw, key, job),
+            listen=lambda event: listen(replace(event, job_id=job.job_id)),
+        )
 
-    async def _draw(self, flight: Hashable, key: str, job: Job, report: Listener) -> JobFinished:
-        self._leader_of[flight] = job.job_id
+    async def _draw(self, key: str, job: Job, report: Listener) -> JobFinished:
         try:
             async for event in self._generator.run(job):
                 if isinstance(event, JobFinished):
@@ -97,9 +80,6 @@ class PictureSource:
         except asyncio.CancelledError:
             await self._generator.cancel(job.job_id)
             raise
-        finally:
-            if self._leader_of.get(flight) == job.job_id:
-                del self._leader_of[flight]
         raise GenerationFailedError("the picture was not finished")
 
     def _free_of_charge(self, request: GenerationRequest, picture: Picture, level: CacheLevel) -> Picture:

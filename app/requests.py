@@ -1,19 +1,15 @@
 """Queued requests: acknowledged at once, worked on in the background, watched until they are complete."""
 
 import asyncio
-import logging
+from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from app.errors import AlreadyCompletedError, DarkroomError, JobCancelledError, NotReadyError
-from app.generation import Generation, GenerationRequest, JobEvent, JobStarted, JobStep, job_id_of
+from app.generation import Generation, GenerationRequest, JobEvent, JobStarted, JobStep, Tier, job_id_of
 from app.storage.jobs import JobStore, LogLine, RequestState, RequestView
-
-logger = logging.getLogger(__name__)
-
-REFRESH_S = 0.25
-REFRESH_SHARE = 0.1
 
 Perform = Callable[[GenerationRequest, Callable[[JobEvent], None]], Awaitable[Generation]]
 
@@ -34,45 +30,73 @@ class _LiveRequest:
         self.changed = asyncio.Event()
 
 
+class WaitingOrder:
+    """Requests that wait, most urgent first, each variant's apart: what the router's queues do to them."""
+
+    def __init__(self) -> None:
+        self._by_variant: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
+        self._places: dict[str, tuple[str, tuple[float, int, str]]] = {}
+        self._added = 0
+
+    def add(self, request_id: str, *, variant: str, deadline_s: float) -> None:
+        """Let a request wait behind those with an earlier or the same deadline."""
+        place = (deadline_s, self._added, request_id)
+        self._added += 1
+        self._places[request_id] = (variant, place)
+        insort(self._by_variant[variant], place)
+
+    def remove(self, request_id: str) -> bool:
+        """Take a request out; false when it does not wait."""
+        if request_id not in self._places:
+            return False
+        variant, place = self._places.pop(request_id)
+        waiting = self._by_variant[variant]
+        del waiting[bisect_left(waiting, place)]
+        return True
+
+    def position(self, request_id: str) -> int | None:
+        """How many requests are served before this one; None when it does not wait."""
+        if request_id not in self._places:
+            return None
+        variant, place = self._places[request_id]
+        return bisect_left(self._by_variant[variant], place)
+
+
 class QueuedRequests:
     """Runs queued requests with `perform` and answers for them from memory.
 
     The store keeps what was acknowledged and what came of it; the steps between live here.
-    `queued_ahead` is asked every REFRESH_S seconds about each waiting request, or less often,
-    so that it takes no more than REFRESH_SHARE of the time; None leaves the last answer in place.
+    A place in the queue counts the requests that this process took in.
     """
 
     def __init__(
         self,
         *,
         perform: Perform,
-        queued_ahead: Callable[[GenerationRequest], Awaitable[int | None]],
+        objective_s: Callable[[Tier], float],
         store: JobStore,
         clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._perform = perform
-        self._queued_ahead = queued_ahead
+        self._objective_s = objective_s
         self._store = store
         self._clock = clock
-        self._sleep = sleep
         self._live: dict[str, _LiveRequest] = {}
-        self._refreshing: asyncio.Task[None] | None = None
+        self._order = WaitingOrder()
 
     async def submit(self, request: GenerationRequest) -> RequestView:
         """Begin to work on the request once the store has it."""
         view = RequestView(
             request_id=request.request_id,
             endpoint=request.endpoint,
-            queue_position=self.waiting(request.endpoint),
             logs=(self._line("queued"),),
         )
         await self._store.put(view)
         live = self._live[request.request_id] = _LiveRequest(request, view)
+        deadline_s = self._clock() + self._objective_s(request.tier)
+        self._order.add(request.request_id, variant=request.spec.variant, deadline_s=deadline_s)
         live.task = asyncio.create_task(self._work(live))
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._refresh())
-        return view
+        return self._placed(view)
 
     async def record_failure(self, request_id: str, endpoint: str, error: DarkroomError) -> RequestView:
         """Keep a request that was refused before any work: complete, with its error."""
@@ -89,7 +113,7 @@ class QueuedRequests:
     async def status(self, request_id: str) -> RequestView:
         """The latest view; raises UnknownRequestError."""
         live = self._live.get(request_id)
-        return live.view if live is not None else await self._store.get(request_id)
+        return self._placed(live.view) if live is not None else await self._store.get(request_id)
 
     async def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, the completed one last; a slow reader misses some between."""
@@ -99,7 +123,7 @@ class QueuedRequests:
             return
         while True:
             view, changed = live.view, live.changed
-            yield view
+            yield self._placed(view)
             if view.is_completed:
                 return
             await changed.wait()
@@ -124,13 +148,11 @@ class QueuedRequests:
 
     def waiting(self, endpoint: str) -> int:
         """How many requests of the endpoint have not started yet."""
-        return sum(1 for live in self._queued() if live.view.endpoint == endpoint)
+        return sum(live.view.endpoint == endpoint for live in self._queued())
 
     async def close(self) -> None:
         """Stop working; what was under way is never completed."""
         tasks = [live.task for live in self._live.values()]
-        if self._refreshing is not None:
-            tasks.append(self._refreshing)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -146,7 +168,8 @@ class QueuedRequests:
     def _hear(self, live: _LiveRequest, event: JobEvent) -> None:
         if isinstance(event, JobStarted) and live.started_s is None:
             live.started_s = self._clock()
-            self._change(live, "started", state=RequestState.RUNNING, queue_position=None)
+            self._change(live, "started", state=RequestState.RUNNING)
+            self._move_up(live)
         elif isinstance(event, JobStep):
             self._change(live, _step_message(live.request, event))
 
@@ -157,30 +180,22 @@ class QueuedRequests:
     async def _complete(self, live: _LiveRequest, message: str, **outcome: Any) -> None:
         if live.started_s is not None:
             outcome.setdefault("inference_s", self._clock() - live.started_s)
-        self._change(live, message, state=RequestState.COMPLETED, queue_position=None, **outcome)
+        self._change(live, message, state=RequestState.COMPLETED, **outcome)
+        self._move_up(live)
         await self._store.put(live.view)
         del self._live[live.view.request_id]
 
     def _queued(self) -> list[_LiveRequest]:
         return [live for live in self._live.values() if live.view.state is RequestState.QUEUED]
 
-    async def _refresh(self) -> None:
-        pause_s = REFRESH_S
-        while self._queued():
-            await self._sleep(pause_s)
-            began_s = self._clock()
-            for live in self._queued():
-                await self._refresh_one(live)
-            pause_s = max(REFRESH_S, (self._clock() - began_s) / REFRESH_SHARE)
+    def _placed(self, view: RequestView) -> RequestView:
+        return replace(view, queue_position=self._order.position(view.request_id))
 
-    async def _refresh_one(self, live: _LiveRequest) -> None:
-        try:
-            ahead = await self._queued_ahead(live.request)
-        except Exception:
-            logger.warning("request %s: its place in the queue is unknown", live.view.request_id, exc_info=True)
-            return
-        if live.view.state is RequestState.QUEUED and ahead not in (None, live.view.queue_position):
-            live.show(replace(live.view, queue_position=ahead))
+    def _move_up(self, started: _LiveRequest) -> None:
+        """Those behind a request that waits no longer have a new place, which their watchers are told."""
+        if self._order.remove(started.request.request_id):
+            for live in self._queued():
+                live.show(live.view)
 
     def _line(self, message: str) -> LogLine:
         return LogLine(message, self._clock())

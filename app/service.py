@@ -12,7 +12,7 @@ from typing import Any
 from app.cache.exact import ExactCache
 from app.config import RoutingSettings
 from app.errors import DarkroomError, GenerationFailedError, JobCancelledError, OverloadedError, StartTimeoutError
-from app.generation import Generation, GenerationRequest, Job, JobEvent, JobStarted, JobStep, Picture, job_id_of
+from app.generation import Generation, GenerationRequest, Job, JobEvent, JobStarted, JobStep, Picture, Tier, job_id_of
 from app.pictures import Generator, Listener, PictureSource
 from app.requests import QueuedRequests
 from app.storage.jobs import JobStore, RequestView
@@ -46,7 +46,7 @@ class DarkroomService:
         self._sleep = sleep
         self._pictures = PictureSource(generator=generator, cache=cache, revision=revision, observe=observe)
         self._queued = QueuedRequests(
-            perform=self._perform_patiently, queued_ahead=self._queued_ahead, store=jobs, clock=clock, sleep=sleep
+            perform=self._perform_patiently, objective_s=self._objective_s, store=jobs, clock=clock
         )
 
     def reconfigure(self, routing: RoutingSettings) -> None:
@@ -170,7 +170,7 @@ class DarkroomService:
                 starts.append(self._clock())
             listen(event)
 
-        jobs = expand(request, arrival_s=arrival_s, objective_s=self._routing.objective_s[request.tier.value])
+        jobs = expand(request, arrival_s=arrival_s, objective_s=self._objective_s(request.tier))
         pictures = await _all_or_none([self._pictures.get(request, job, hear) for job in jobs])
         return Generation(
             request_id=request.request_id,
@@ -181,9 +181,8 @@ class DarkroomService:
             inline=request.inline,
         )
 
-    async def _queued_ahead(self, request: GenerationRequest) -> int | None:
-        ahead = [await self._pictures.queued_ahead(job_id) for job_id in _job_ids(request)]
-        return min((jobs for jobs in ahead if jobs is not None), default=None)
+    def _objective_s(self, tier: Tier) -> float:
+        return self._routing.objective_s[tier.value]
 
 
 def expand(request: GenerationRequest, *, arrival_s: float, objective_s: float) -> tuple[Job, ...]:

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.api.app import create_app
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus
 
+from app.api.app import create_app
 from app.api.fetch import GuardedFetcher, tls_transports
 from app.cache.exact import ExactCache, model_revision
 from app.config import DarkroomSettings, StorageSettings

@@ -49,12 +49,6 @@ class RouterHandle:
         with plain_errors():
             return bool(await self._handle.cancel.remote(job_id))
 
-    async def queued_ahead(self, job_id: str) -> int | None:
-        """How many jobs the router serves before this one."""
-        with plain_errors():
-            position: int | None = await self._handle.queued_ahead.remote(job_id)
-            return position
-
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSlot:

@@ -47,7 +47,3 @@ class RouterShell:
     async def cancel(self, job_id: str) -> bool:
         """Stop a job; true when it was waiting or running."""
         return await self._router.cancel(job_id)
-
-    async def queued_ahead(self, job_id: str) -> int | None:
-        """How many jobs are served before this one."""
-        return await self._router.queued_ahead(job_id)

@@ -6,15 +6,15 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import ray
 from ray import serve
 
 from app.config import DarkroomSettings, load_settings
-from app.errors import DarkroomError
+from app.errors import ConfigurationError, DarkroomError
 from deployments.graph import wire
 
 APPLICATION = "darkroom"
@@ -25,19 +25,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--config", type=Path, required=True)
     arguments = parser.parse_args()
-    stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, _leave)
     try:
-        settings = load_settings(arguments.config)
-        _start(settings)
-        stopped.wait()
+        _start(load_settings(arguments.config))
+        while True:
+            signal.pause()
     except DarkroomError as error:
         _say("failed", detail=error.detail)
         return 1
     finally:
         _stop()
-    return 0
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """Leave whatever is going on, also a start-up that waits for its models."""
+    sys.exit(0)
 
 
 def _start(settings: DarkroomSettings) -> None:
@@ -53,8 +56,21 @@ def _start(settings: DarkroomSettings) -> None:
     )
     _say("deploy", dashboard=context.dashboard_url)
     serve.start(http_options={"host": settings.server.host, "port": settings.server.port})
-    serve.run(wire(settings), name=APPLICATION, route_prefix="/")
+    try:
+        serve.run(wire(settings), name=APPLICATION, route_prefix="/")
+    except RuntimeError as error:
+        raise ConfigurationError(_why_not_deployed()) from error
     _say("ready", seconds=round(time.monotonic() - began, 2))
+
+
+def _why_not_deployed() -> str:
+    deployments = serve.status().applications[APPLICATION].deployments
+    failures = [f"{name}: {_last_line(each.message)}" for name, each in deployments.items() if each.message]
+    return "; ".join(failures) or "the graph could not be deployed"
+
+
+def _last_line(message: str) -> str:
+    return message.strip().splitlines()[-1].strip()
 
 
 def _stop() -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from app.builtin.upscaler import load_upscaler
-
 from app.config import DarkroomSettings
 from app.generation import Job
 from app.inference.finishing import FinishingStage

@@ -44,6 +44,7 @@ class FakeClock:
         self._order = itertools.count()
 
     def __call__(self) -> float:
+        """The time now, in seconds."""
         return self.now_s
 
     @property
@@ -92,6 +93,7 @@ class Recorder:
         self.events: list[Event] = []
 
     def __call__(self, event: Event) -> None:
+        """Keep the event."""
         self.events.append(event)
 
     def of(self, kind: type[Result]) -> list[Result]:
@@ -157,8 +159,6 @@ class FakeGenerator:
     def __init__(self, blobs: MemoryBlobStore) -> None:
         self.runs: list[Job] = []
         self.cancelled: list[str] = []
-        self.positions: dict[str, int] = {}
-        self.asked = 0
         self.errors: dict[int, list[Exception]] = {}
         self.stuck: set[int] = set()
         self.may_start = asyncio.Event()
@@ -200,11 +200,6 @@ class FakeGenerator:
         self.cancelled.append(job_id)
         await self.may_cancel.wait()
         return True
-
-    async def queued_ahead(self, job_id: str) -> int | None:
-        """What the test says."""
-        self.asked += 1
-        return self.positions.get(job_id)
 
 
 class ServiceBench:

@@ -32,9 +32,9 @@ class Serving:
 def serving(changes: Mapping[str, Any] | None = None) -> Iterator[Serving]:
     """Serve `configs/local.yaml` with `changes` merged into it, on free ports, until the block is left."""
     # A socket's path may not be long, so the folder is not below the test's own.
-    with tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True) as folder:
-        with _running(Path(folder), changes or {}) as server:
-            yield server
+    place = tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True)
+    with place as folder, _running(Path(folder), changes or {}) as server:
+        yield server
 
 
 @contextmanager

@@ -5,6 +5,9 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
+# Threads of a network this small only wait for one another, for minutes on a busy machine.
+torch.set_num_threads(1)
+
 WORDS = ("a", "red", "blue", "circle", "square", "left", "of", "<32x24>")
 SEQUENCE_LENGTH = 8
 SIZES = ((32, 32), (32, 24))

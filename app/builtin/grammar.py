@@ -51,6 +51,7 @@ OPENINGS: Final = (
 
 _SPELLINGS: Final = {"gray": "grey", "centre": "center", "middle": "center", "upper": "top", "lower": "bottom"}
 _HELD_OUT_SHARE: Final = 10
+_TERSE_SHARE: Final = 0.2
 _RELATION_WORDS: Final = {form: relation for relation, forms in RELATION_FORMS.items() for form in forms}
 _AND_WORDS: Final = ("and", "next to", "with", "beside")
 
@@ -77,7 +78,7 @@ def _normalise_words(text: str) -> str:
 
 _PLACE_WORDS: Final = {_normalise_words(form): cell for cell in CELLS for form in place_forms(cell)}
 _COLOUR: Final = f"({_alternatives(tuple(COLOURS))})"
-_THING: Final = f"(?:an?|one|the) {_COLOUR} ({_alternatives(SHAPES)})"
+_THING: Final = f"(?:(?:an?|one|the) )?{_COLOUR} ({_alternatives(SHAPES)})"
 _BACKGROUND: Final = re.compile(
     f"(?:,| (?:on|over|against|with))(?: an?| the)? ({_alternatives(tuple(BACKGROUNDS))})(?: background| backdrop)?$"
 )
@@ -160,8 +161,10 @@ def _sample_things(rng: np.random.Generator, number: int) -> tuple[Thing, ...]:
 
 
 def phrase(demand: Demand, rng: np.random.Generator) -> str:
-    """One of the demand's wordings; `parse` turns every one of them back into the demand."""
+    """One of the demand's wordings, some without articles; `parse` turns each of them back into the demand."""
     body = _phrase_objects(demand, rng)
+    if rng.random() < _TERSE_SHARE:
+        body = without_articles(body)
     if demand.background == DEFAULT_BACKGROUND and rng.random() < 0.6:
         return body
     background = _choose(rng, BACKGROUND_FORMS).format(c=demand.background)
@@ -186,6 +189,11 @@ def _phrase_objects(demand: Demand, rng: np.random.Generator) -> str:
 def _with_article(thing: Thing) -> str:
     article = "an" if thing.colour[0] in "aeiou" else "a"
     return f"{article} {thing.colour} {thing.shape}"
+
+
+def without_articles(prompt: str) -> str:
+    """The prompt with its coloured objects named tersely: "red circle" for "a red circle"."""
+    return re.sub(f"\\b(?:an?|one) (?={_COLOUR})", "", prompt)
 
 
 def is_held_out(prompt: str) -> bool:

@@ -83,10 +83,10 @@ async def draw_and_save(order: Order, client: Client, console: Console) -> None:
     output = await _follow(client.draw(order.endpoint, order.arguments), console)
     data = await client.fetch(output["images"][0]["url"])
     await asyncio.to_thread(order.out.write_bytes, data)
-    console.print(f"[bold]{order.out}[/] was drawn for: {order.prompt}")
+    console.print(f"{order.out} was drawn for: {order.prompt}", markup=False)
     console.print(receipt_table(output))
     if order.judge:
-        console.print(await asyncio.to_thread(verdict, order.out, order.prompt))
+        console.print(await asyncio.to_thread(verdict, order.out, order.prompt), markup=False)
 
 
 async def _follow(events: AsyncIterator[Done | Answer], console: Console) -> dict[str, Any]:

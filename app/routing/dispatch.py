@@ -62,10 +62,6 @@ class Dispatcher:
         self._acquisitions = 0
         self._seeking = 0
 
-    def position(self, job_id: str) -> int | None:
-        """How many waiting jobs are more urgent than this one; None when it does not wait here."""
-        return self._line.position(job_id)
-
     def submit(self, ticket: Ticket, *, max_queued: int) -> None:
         """Queue a job; raises OverloadedError when `max_queued` wait already."""
         self._line.admit(ticket, max_queued=max_queued)

@@ -52,11 +52,6 @@ class DeadlineQueue:
         entry = self._by_id.get(job_id)
         return None if entry is None else self._take([entry])[0]
 
-    def position(self, job_id: str) -> int | None:
-        """How many jobs are more urgent than this one; None when it does not wait here."""
-        entry = self._by_id.get(job_id)
-        return None if entry is None else bisect_left(self._entries, entry)
-
     def expired(self, now_s: float) -> tuple[Job, ...]:
         """Take out every job that had to start by `now_s` or earlier."""
         return self._take([entry for entry in self._entries if entry.start_by_s <= now_s])

@@ -80,12 +80,6 @@ class Router:
         self._stop(ticket)
         return True
 
-    async def queued_ahead(self, job_id: str) -> int | None:
-        """How many jobs are served before this one; None when it does not wait."""
-        ticket = self._tickets.get(job_id)
-        dispatcher = self._dispatchers.get(ticket.job.spec.variant) if ticket is not None else None
-        return dispatcher.position(job_id) if dispatcher is not None else None
-
     async def close(self) -> None:
         """End every job with ReplicaLostError, and stop all tasks."""
         self._is_closed = True

@@ -34,10 +34,6 @@ class WaitingLine:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def position(self, job_id: str) -> int | None:
-        """How many waiting jobs are more urgent than this one; None when it does not wait here."""
-        return self._queue.position(job_id)
-
     def admit(self, ticket: Ticket, *, max_queued: int) -> None:
         """Take a new ticket in; raises OverloadedError, until half are served, when `max_queued` wait already."""
         waiting = len(self._queue)

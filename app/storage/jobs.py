@@ -30,7 +30,7 @@ class LogLine:
 class RequestView:
     """One queued request as its caller sees it.
 
-    `queue_position` counts the jobs ahead of it and is None once it runs; `generation` or
+    `queue_position` counts the requests ahead of it and is None once it runs; `generation` or
     `error` is set when it is completed; `inference_s` spans its first start to its end.
     """
 

@@ -61,11 +61,7 @@ class Readings:
 
 def main() -> None:
     """Take turns, then print both."""
-    with (
-        tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder,
-        _echo() as echo,
-        serving(Path(folder)) as server,
-    ):
+    with _echo() as echo, serving() as server:
         groups = _groups(server.pid)
         bare, hits = Readings(), Readings()
         bare_p50_s, hit_p50_s = [], []

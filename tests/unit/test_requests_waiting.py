@@ -1,70 +1,89 @@
 """Queued requests: their place in the queue, and their patience when there is no room."""
 
-from fakes import ServiceBench, make_request, settle
+from fakes import ServiceBench, make_request
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.errors import OverloadedError, StartTimeoutError
+from app.generation import GenerationRequest, Tier
+from app.requests import WaitingOrder
 from app.telemetry.events import RequestCompleted
 
 
-async def test_the_place_in_the_queue_is_kept_up_to_date() -> None:
-    """Positions come from the generator in the background; several pictures count by the foremost."""
-    bench = ServiceBench()
+async def waiting_requests(bench: ServiceBench, *requests: GenerationRequest) -> list[int | None]:
+    """The places of requests that are submitted one after the other while nothing can start."""
     bench.generator.may_start.clear()
-    await bench.service.submit(make_request("a", num_images=2))
-    bench.generator.positions = {"a.0": 7, "a.1": 8}
-    await bench.clock.advance(1.0)
-    assert (await bench.service.status("a")).queue_position == 7
-    bench.generator.positions = {"a.1": 3}
-    await bench.clock.advance(1.0)
-    assert (await bench.service.status("a")).queue_position == 0
+    for request in requests:
+        await bench.service.submit(request)
+    return [(await bench.service.status(request.request_id)).queue_position for request in requests]
+
+
+async def test_a_more_urgent_tier_is_ahead_although_it_came_later() -> None:
+    """Places follow the deadlines of the tiers, as the router does; a latecomer pushes the others back at once."""
+    bench = ServiceBench()
+    low, normal, second = (
+        make_request("low", tier=Tier.BATCH, seed=1), make_request("a", seed=2), make_request("b", seed=3)
+    )  # fmt: skip
+
+    assert await waiting_requests(bench, low, normal, second) == [2, 0, 1]
+
     await bench.service.close()
 
 
-async def test_a_request_that_joined_has_the_place_of_the_work_it_joined() -> None:
-    """The job it waits for is the one that was queued first."""
+async def test_variants_have_queues_of_their_own() -> None:
+    """Nobody waits behind a request for another variant."""
     bench = ServiceBench()
-    bench.generator.may_start.clear()
-    await bench.service.submit(make_request("a"))
-    await bench.service.submit(make_request("b"))
-    bench.generator.positions = {"a.0": 5}
-    await bench.clock.advance(1.0)
-    assert (await bench.service.status("b")).queue_position == 5
+
+    places = await waiting_requests(bench, make_request("a"), make_request("b", variant="other"))
+
+    assert places == [0, 0]
     await bench.service.close()
 
 
-async def test_work_begun_again_has_its_own_place() -> None:
-    """While a cancelled job is still being stopped, the next one for the same picture is already known."""
+async def test_those_behind_move_up_when_one_leaves() -> None:
+    """A watcher of a waiting request hears its new place when the one ahead is cancelled."""
     bench = ServiceBench()
-    bench.generator.may_start.clear()
-    bench.generator.may_cancel.clear()
-    await bench.service.submit(make_request("a"))
-    await settle()
+    await waiting_requests(bench, make_request("a", seed=1), make_request("b", seed=2))
+    views = bench.service.watch("b")
+    first = await anext(views)
     await bench.service.cancel("a")
-    await bench.service.submit(make_request("b"))
-    await settle()
-    bench.generator.may_cancel.set()
-    bench.generator.positions = {"b.0": 6}
-    await bench.clock.advance(1.0)
-    assert (await bench.service.status("b")).queue_position == 6
+
+    assert [first.queue_position, (await anext(views)).queue_position] == [1, 0]
+    await views.aclose()
     await bench.service.close()
 
 
-async def test_nothing_is_asked_while_nothing_waits() -> None:
-    """Positions are not refreshed once every request has started."""
-    bench = ServiceBench()
-    await bench.service.submit(make_request("a"))
-    await bench.completed("a")
-    await bench.clock.advance(1.0)
-    assert bench.clock.sleepers == 0
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.booleans()), max_size=30))
+def test_places_are_those_of_a_sorted_list(steps: list[tuple[str, int, bool]]) -> None:
+    """Whatever comes and goes, a place is the number of requests of the variant with an earlier or older deadline."""
+    order, waiting = WaitingOrder(), []
+    for number, (variant, deadline_s, leaves) in enumerate(steps):
+        order.add(str(number), variant=variant, deadline_s=deadline_s)
+        waiting.append((variant, deadline_s, number))
+        if leaves:
+            assert order.remove(str(waiting.pop(0)[2]))
+
+    expected = [sum(other[0] == one[0] and other[1:] < one[1:] for other in waiting) for one in waiting]
+    assert [order.position(str(number)) for _, _, number in waiting] == expected
+
+
+def test_who_does_not_wait_has_no_place() -> None:
+    """Position is None, and removing changes nothing, for a request that never came or has left."""
+    order = WaitingOrder()
+    order.add("a", variant="v", deadline_s=1.0)
+
+    assert order.remove("a")
+    assert not order.remove("a")
+    assert order.position("a") is None
 
 
 async def test_waiting_counts_requests_of_one_endpoint_that_have_not_started() -> None:
-    """Running, completed and other endpoints' requests do not count; newcomers start behind those that do."""
+    """Running, completed and other endpoints' requests do not count; a place counts all of the variant."""
     bench = ServiceBench()
     bench.generator.may_start.clear()
     await bench.service.submit(make_request("a", seed=1))
     await bench.service.submit(make_request("b", seed=2, endpoint="fal-ai/flux/dev"))
-    assert (await bench.service.submit(make_request("c", seed=3))).queue_position == 1
+    assert (await bench.service.submit(make_request("c", seed=3))).queue_position == 2
     assert bench.service.waiting("fal-ai/flux/schnell") == 2
     bench.generator.may_start.set()
     await bench.completed("c")

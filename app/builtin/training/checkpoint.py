@@ -31,7 +31,7 @@ class Checkpoint:
         """Put the saved state back and return its step and seconds spent, or zeros when nothing is saved."""
         if not self._path.exists():
             return 0, 0.0
-        saved = torch.load(self._path, weights_only=True)
+        saved = torch.load(self._path, map_location="cpu", weights_only=True)
         for name, part in self._parts.items():
             part.load_state_dict(saved[name])
         self._saved_at_s = saved["spent_s"]

@@ -49,6 +49,7 @@ def train_denoiser(
     name: str, model: FluxTransformer2DModel, recipe: Recipe, loss: Loss, quality: Quality, context: StageContext
 ) -> None:
     """Minimise `loss(model, step)`; the folder's checkpoint then holds the weights and their average."""
+    model.to(context.device)
     average = Average(model, decay=recipe.average_decay)
     optimiser = Optimiser(model, hidden_matrices(model), muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
     parts = {"model": model, "average": average, "optimiser": optimiser}
@@ -68,7 +69,7 @@ def train_denoiser(
 def load_denoiser(folder: Path, size: Size) -> FluxTransformer2DModel:
     """The averaged denoiser that a stage, finished or not, left in its folder."""
     model = build_transformer(size)
-    model.load_state_dict(torch.load(folder / CHECKPOINT_FILE, weights_only=True)["average"])
+    model.load_state_dict(torch.load(folder / CHECKPOINT_FILE, map_location="cpu", weights_only=True)["average"])
     return model.requires_grad_(requires_grad=False).eval()
 
 
@@ -91,7 +92,7 @@ class FlowStage:
     def run(self, context: StageContext) -> None:
         """Train to the end of the budget, resuming from the folder's checkpoint."""
         torch.manual_seed(context.seed)
-        source = SceneSource(load_text_model(self._text_folder))
+        source = SceneSource(load_text_model(self._text_folder), context.device)
 
         def loss(model: FluxTransformer2DModel, step: int) -> Tensor:
             batch, generator = training_batch(source, context.seed, step, self._recipe.batch)

@@ -1,5 +1,6 @@
 """Rectified flow as the FLUX pipeline runs it: noise times, velocity loss and Euler sampling."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,18 +39,18 @@ def velocity(
         timestep=times,
         encoder_hidden_states=conditioning.tokens,
         pooled_projections=conditioning.pooled,
-        txt_ids=torch.zeros(conditioning.tokens.shape[1], 3),
-        img_ids=position_ids(grid.height, grid.width),
+        txt_ids=torch.zeros(conditioning.tokens.shape[1], 3, device=noisy.device),
+        img_ids=position_ids(grid.height, grid.width, noisy.device),
         return_dict=False,
     )[0]
     return predicted
 
 
-def sample_times(size: int, generator: torch.Generator) -> Tensor:
-    """Noise times: a fifth pure noise, two fifths near those of four-step sampling, the rest anywhere in between."""
+def sample_times(size: int, generator: torch.Generator, *, visited: Sequence[float] = FEW_STEP_TIMES) -> Tensor:
+    """Noise times: a fifth pure noise, two fifths near those a sampler visits, the rest anywhere in between."""
     times = torch.sigmoid(1.2 * torch.randn(size, generator=generator) + 0.4)
     pure, near = size // 5, size // 5 + 2 * size // 5
-    chosen = torch.tensor(FEW_STEP_TIMES)[torch.randint(len(FEW_STEP_TIMES), (near - pure,), generator=generator)]
+    chosen = torch.tensor(visited)[torch.randint(len(visited), (near - pure,), generator=generator)]
     times[pure:near] = chosen + 0.02 * torch.randn(near - pure, generator=generator)
     times[:pure] = 1.0
     return times
@@ -67,6 +68,30 @@ def token_weights(data: Tensor) -> Tensor:
     return weights / weights.mean()
 
 
+@dataclass(frozen=True)
+class NoisyData:
+    """Packed latents mixed with noise, the times that say how much, and the loss weight of every token."""
+
+    mixed: Tensor
+    times: Tensor
+    noise: Tensor
+    weights: Tensor
+
+
+def add_noise(data: Tensor, times: Tensor, generator: torch.Generator) -> NoisyData:
+    """Data on the straight way to random noise, at the given times; the noise is the same on every device."""
+    noise = torch.randn(data.shape, generator=generator).to(data.device)
+    times = times.to(data.device)
+    share = times[:, None, None]
+    weights = time_weights(times)[:, None] * token_weights(data)
+    return NoisyData(share * noise + (1 - share) * data, times, noise, weights)
+
+
+def weighted_error(predicted: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """The mean squared error of velocities with a weight per token."""
+    return (weights * ((predicted - wanted) ** 2).mean(-1)).mean()
+
+
 def flow_loss(
     transformer: FluxTransformer2DModel,
     data: Tensor,
@@ -74,30 +99,20 @@ def flow_loss(
     grid: Grid,
     generator: torch.Generator,
 ) -> Tensor:
-    """The mean squared error of the predicted velocity at random times, weighted towards objects."""
-    times = sample_times(len(data), generator)
-    noise = torch.randn(data.shape, generator=generator)
-    mix = times[:, None, None]
-    predicted = velocity(transformer, mix * noise + (1 - mix) * data, times, conditioning, grid)
-    errors = ((predicted - (noise - data)) ** 2).mean(-1)
-    return (time_weights(times)[:, None] * token_weights(data) * errors).mean()
+    """The error of the predicted velocity at random times, weighted towards objects."""
+    noisy = add_noise(data, sample_times(len(data), generator), generator)
+    predicted = velocity(transformer, noisy.mixed, noisy.times, conditioning, grid)
+    return weighted_error(predicted, noisy.noise - data, noisy.weights)
 
 
 @torch.no_grad()
-def euler_path(
-    transformer: FluxTransformer2DModel, noise: Tensor, conditioning: Conditioning, grid: Grid, *, steps: int
-) -> list[Tensor]:
-    """Packed latents at every one of `steps` equally spaced times from pure noise, and at last the sample."""
-    times = torch.linspace(1, 1 / steps, steps).tolist()
-    path = [noise]
-    for time, following in zip(times, [*times[1:], 0.0], strict=True):
-        predicted = velocity(transformer, path[-1], torch.full((len(noise),), time), conditioning, grid)
-        path.append(path[-1] + (following - time) * predicted)
-    return path
-
-
 def euler_sample(
     transformer: FluxTransformer2DModel, noise: Tensor, conditioning: Conditioning, grid: Grid, *, steps: int
 ) -> Tensor:
-    """Packed latents after `steps` Euler steps from pure noise."""
-    return euler_path(transformer, noise, conditioning, grid, steps=steps)[-1]
+    """Packed latents after `steps` Euler steps at equally spaced times from pure noise."""
+    times = torch.linspace(1, 1 / steps, steps).tolist()
+    latents = noise
+    for time, following in zip(times, [*times[1:], 0.0], strict=True):
+        predicted = velocity(transformer, latents, noise.new_full((len(noise),), time), conditioning, grid)
+        latents = latents + (following - time) * predicted
+    return latents

@@ -48,7 +48,8 @@ def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
     return grouped.reshape(len(tokens), LATENT_CHANNELS, height, width)
 
 
-def position_ids(height: int, width: int) -> Tensor:
+def position_ids(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
     """The rotary position (0, row, column) of every image token of latents this high and wide."""
-    rows, columns = torch.meshgrid(torch.arange(height // 2), torch.arange(width // 2), indexing="ij")
+    axes = (torch.arange(height // 2, device=device), torch.arange(width // 2, device=device))
+    rows, columns = torch.meshgrid(*axes, indexing="ij")
     return torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).reshape(-1, 3).float()

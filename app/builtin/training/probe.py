@@ -44,6 +44,6 @@ def sample_half_size(
     model: FluxTransformer2DModel, batch: SceneBatch, generator: torch.Generator, *, steps: int
 ) -> Tensor:
     """Half-size images the model draws for a batch's prompts."""
-    noise = torch.randn(batch.data.shape, generator=generator)
+    noise = torch.randn(batch.data.shape, generator=generator).to(batch.data.device)
     tokens = euler_sample(model, noise, batch.conditioning, batch.grid, steps=steps)
-    return half_size_images(denormalise(unpack(tokens, batch.grid.height, batch.grid.width)))
+    return half_size_images(denormalise(unpack(tokens, batch.grid.height, batch.grid.width))).cpu()

@@ -20,8 +20,9 @@ ASPECT_SHARES: Final = (0.4, 0.15, 0.15, 0.15, 0.15)
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """Drawn scenes of one canvas size: what they show, their packed latents and their prompts' conditioning."""
+    """Drawn scenes of one canvas size: prompts, what they demand, packed latents and the prompts' conditioning."""
 
+    prompts: list[str]
     demands: list[Demand]
     data: Tensor
     conditioning: Conditioning
@@ -36,8 +37,9 @@ def grid_of(shape: tuple[int, int]) -> Grid:
 class SceneSource:
     """Draws batches of scenes with the conditioning of their prompts."""
 
-    def __init__(self, text: TextModel) -> None:
-        self._text = text.eval()
+    def __init__(self, text: TextModel, device: str = "cpu") -> None:
+        self._text = text.eval().to(device)
+        self._device = device
         self._tokenisers = Tokenisers()
 
     def training_batch(self, rng: np.random.Generator, size: int) -> SceneBatch:
@@ -50,16 +52,16 @@ class SceneSource:
     ) -> SceneBatch:
         """Scenes on a canvas of this width and height in pixels."""
         pairs = [sample_prompt(rng, held_out=held_out, kind=kind) for _ in range(size)]
-        demands = [demand for demand, _ in pairs]
+        demands, prompts = [demand for demand, _ in pairs], [prompt for _, prompt in pairs]
         images = images_of([place(demand, rng, *shape) for demand in demands])
-        conditioning = self.conditioning([prompt for _, prompt in pairs], shape)
-        return SceneBatch(demands, pack(normalise(pinned_latents(images))), conditioning, grid_of(shape))
+        data = pack(normalise(pinned_latents(images))).to(self._device)
+        return SceneBatch(prompts, demands, data, self.conditioning(prompts, shape), grid_of(shape))
 
     @torch.no_grad()
     def conditioning(self, prompts: list[str], shape: tuple[int, int]) -> Conditioning:
         """What the text encoders say of prompts for this canvas."""
         t5_ids, clip_ids = self._tokenisers.ids([prompt + PROMPT_SUFFIXES[shape] for prompt in prompts])
         return Conditioning(
-            tokens=self._text.t5(torch.from_numpy(t5_ids)).last_hidden_state,
-            pooled=self._text.clip(torch.from_numpy(clip_ids)).pooler_output,
+            tokens=self._text.t5(torch.from_numpy(t5_ids).to(self._device)).last_hidden_state,
+            pooled=self._text.clip(torch.from_numpy(clip_ids).to(self._device)).pooler_output,
         )

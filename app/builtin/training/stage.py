@@ -32,13 +32,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class StageContext:
-    """A stage's folder for resumable checkpoints, its seed, budget and progress listener."""
+    """A stage's folder for resumable checkpoints, its seed, budget, progress listener and torch device."""
 
     folder: Path
     seed: int
     budget: Budget
     report: Callable[[Progress], None] = lambda progress: None
     checkpoint_every_s: float = 180.0
+    device: str = "cpu"
 
 
 class Stage(Protocol):

@@ -29,7 +29,7 @@ from app.builtin.training.loop import Loop
 from app.builtin.training.manifest import PROMPT_SUFFIXES
 from app.builtin.training.optimiser import Optimiser, learning_rate_factor
 from app.builtin.training.stage import StageContext
-from app.builtin.training.text_model import TextModel, Tokenisers, save_text_model
+from app.builtin.training.text_model import TextModel, Tokenisers, is_finished, save_text_model
 
 BATCH: Final = 64
 PLACE_TOLERANCE: Final = 1.5 / 32
@@ -125,7 +125,12 @@ class TextStage:
     name = "text"
 
     def run(self, context: StageContext) -> None:
-        """Train to the end of the budget, resuming from the folder's checkpoint."""
+        """Train to the end of the budget, resuming from the folder's checkpoint.
+
+        Finished encoders are left as they are, whatever the budget: the denoiser stands on them.
+        """
+        if is_finished(context.folder):
+            return
         torch.manual_seed(context.seed)
         tokenisers, model = Tokenisers(), TextModel()
         optimiser = Optimiser(model, hidden_matrices(model), swift=distance_biases(model))

@@ -64,6 +64,11 @@ class TextModel(nn.Module):
             self.t5.shared.weight.copy_(self.t5.shared.weight[lower_case_rows()].clone())
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a text stage has left its encoders in the folder."""
+    return (folder / TEXT_FILE).exists()
+
+
 def save_text_model(model: TextModel, folder: Path) -> None:
     """Keep finished text encoders, and their read-outs, in a stage's folder."""
     folder.mkdir(parents=True, exist_ok=True)

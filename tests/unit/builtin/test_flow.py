@@ -10,7 +10,7 @@ from app.builtin.render import ASPECTS
 from app.builtin.training.architecture import Size, build_transformer
 from app.builtin.training.distillation import distillation_loss, shallow_copy
 from app.builtin.training.export import TrainedModel, build_pipeline
-from app.builtin.training.flow import euler_path, euler_sample, flow_loss, sample_times, token_weights
+from app.builtin.training.flow import euler_sample, flow_loss, sample_times, time_weights, token_weights
 from app.builtin.training.latents import (
     denormalise,
     half_size_images,
@@ -96,12 +96,12 @@ def test_latents_have_about_unit_variance(source: SceneSource) -> None:
 
 
 def test_an_untrained_denoiser_predicts_nothing(source: SceneSource) -> None:
-    """Training starts from a velocity of zero, so the first loss is that of predicting the mean."""
+    """Training starts from a velocity of zero: sampling leaves the noise as it is."""
     batch = source.batch(np.random.default_rng(2), 8, (48, 64), held_out=False)
 
-    path = euler_path(build_transformer(TINY), batch.data, batch.conditioning, batch.grid, steps=2)
-
-    assert all(torch.equal(latents, batch.data) for latents in path)
+    assert torch.equal(
+        euler_sample(build_transformer(TINY), batch.data, batch.conditioning, batch.grid, steps=2), batch.data
+    )
 
 
 def test_the_loss_reaches_every_parameter_of_the_blocks(pipeline: FluxPipeline, source: SceneSource) -> None:
@@ -136,15 +136,32 @@ def test_objects_weigh_more_than_background() -> None:
     assert weights[0, 2] == 3 * weights[0, 0]
 
 
-def test_a_shallow_copy_starts_from_its_teacher(pipeline: FluxPipeline, source: SceneSource) -> None:
-    """A student as deep as its teacher is its teacher; its loss on one long stride is the curvature of the path."""
+def test_a_student_as_deep_as_its_teacher_has_nothing_to_learn(pipeline: FluxPipeline, source: SceneSource) -> None:
+    """A copy of all blocks is the teacher itself, and its distillation loss is zero."""
     student = shallow_copy(pipeline.transformer, TINY, TINY)
     batch = source.batch(np.random.default_rng(4), 2, (64, 64), held_out=False)
 
     loss = distillation_loss(student, pipeline.transformer, batch, torch.Generator().manual_seed(0))
 
     assert all(torch.equal(a, b) for a, b in zip(student.parameters(), pipeline.transformer.parameters(), strict=True))
-    assert 0 <= loss.item() < 1
+    assert loss.item() == 0
+
+
+def test_a_shallow_copy_takes_the_outermost_blocks() -> None:
+    """Of three blocks a student with two takes the first and the last."""
+    deep, shallow = Size(double_blocks=1, single_blocks=3), Size(double_blocks=1, single_blocks=2)
+    teacher = build_transformer(deep)
+
+    student = shallow_copy(teacher, deep, shallow)
+
+    for taken, given in ((0, 0), (1, 2)):
+        ours, theirs = student.single_transformer_blocks[taken], teacher.single_transformer_blocks[given]
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_the_last_stretch_weighs_little() -> None:
+    """Times below those that four steps visit weigh less, by the square of their share of noise."""
+    assert time_weights(torch.tensor([1.0, 0.25, 0.125])).tolist() == [1.0, 1.0, 0.25]
 
 
 def test_pinned_latents_are_a_quarter_of_the_size() -> None:

@@ -1,12 +1,14 @@
 """The grammar's prompts and what they demand."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.builtin.demand import CELLS, KINDS, RELATIONS, Cell, Demand, Kind, Relation, Thing
-from app.builtin.grammar import is_held_out, parse, phrase, place_forms, sample_demand, sample_prompt
+from app.builtin.grammar import is_held_out, parse, phrase, place_forms, sample_demand, sample_prompt, without_articles
 from app.builtin.palette import BACKGROUNDS, COLOURS, SHAPES
 
 seeds = st.integers(0, 2**32 - 1)
@@ -23,7 +25,7 @@ def test_parsing_undoes_phrasing(seed: int, kind: Kind) -> None:
 
 
 @given(seed=seeds, case=st.sampled_from((str.upper, str.title, str.lower)))
-def test_letter_case_and_spaces_do_not_matter(seed: int, case: object) -> None:
+def test_letter_case_and_spaces_do_not_matter(seed: int, case: Callable[[str], str]) -> None:
     """A prompt means the same in capitals, with extra spaces and with a full stop."""
     rng = np.random.default_rng(seed)
     demand, prompt = sample_prompt(rng, held_out=False)
@@ -91,13 +93,20 @@ def test_every_colour_and_shape_can_be_named() -> None:
             )
 
 
+def test_articles_may_be_left_out() -> None:
+    """Terse prompts demand what their full wordings do."""
+    assert without_articles("a red circle above an orange cross") == "red circle above orange cross"
+    assert parse("red circle") == parse("a red circle")
+    assert parse("red circle left of blue square on black") == parse("a red circle left of a blue square on black")
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
         "a cat",
         "",
         "a red",
-        "red circle",
+        "red",
         "a red circle and a red circle",
         "five red circles",
         "a red circle on the moon",

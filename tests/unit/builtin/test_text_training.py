@@ -16,7 +16,7 @@ from app.builtin.training.manifest import PROMPT_SUFFIXES, SEQUENCE_LENGTH
 from app.builtin.training.optimiser import Optimiser
 from app.builtin.training.stage import Budget, Progress, StageContext
 from app.builtin.training.text import TextStage, sample_batch, slot_accuracy, text_loss
-from app.builtin.training.text_model import TextModel, Tokenisers, load_text_model
+from app.builtin.training.text_model import TextModel, Tokenisers, load_text_model, save_text_model
 from app.builtin.training.tokenisers import lower_case_rows, t5_pieces, token_ids, words
 
 
@@ -91,6 +91,16 @@ def test_the_text_stage_leaves_rounded_encoders(tmp_path: Path) -> None:
 
     assert seen[-1].metrics.keys() == {"registers", "pooled"}
     assert torch.equal(weight, weight.bfloat16().float())
+
+
+def test_finished_encoders_are_left_alone(tmp_path: Path) -> None:
+    """A larger budget does not change encoders that a denoiser may already stand on."""
+    save_text_model(TextModel(), tmp_path)
+    before = load_text_model(tmp_path).t5.shared.weight
+
+    TextStage().run(StageContext(tmp_path, 1, Budget(steps=10)))
+
+    assert torch.equal(load_text_model(tmp_path).t5.shared.weight, before)
 
 
 def test_training_the_encoders_lowers_their_loss(tokenisers: Tokenisers) -> None:

@@ -11,7 +11,6 @@ from diffusers import FluxPipeline
 
 from app.builtin.grammar import is_held_out, sample_demand
 from app.builtin.render import ASPECTS, place
-from app.builtin.training import scenes
 from app.builtin.training.architecture import Size, build_transformer
 from app.builtin.training.checkpoint import Checkpoint
 from app.builtin.training.denoiser import CHECKPOINT_FILE, FlowStage, Recipe, load_denoiser, training_batch
@@ -23,6 +22,7 @@ from app.builtin.training.loop import Loop
 from app.builtin.training.scenes import SceneSource
 from app.builtin.training.stage import Budget, Progress, StageContext, Stopwatch
 from app.builtin.training.text_model import TextModel, save_text_model
+from app.builtin.training.train import TrainingSettings, train
 from app.builtin.training.vae import build_vae
 from app.inference.manifest import read_manifest
 
@@ -84,20 +84,10 @@ def test_a_student_trains_from_its_teachers_checkpoint(text_folder: Path, tmp_pa
     assert not any(parameter.requires_grad for parameter in student.parameters())
 
 
-def test_training_never_sees_the_hold_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_never_sees_the_hold_out() -> None:
     """No prompt of a training batch belongs to the hold-out."""
-    prompts: list[str] = []
-    sample = scenes.sample_prompt
-
-    def recorded(rng: np.random.Generator, **options: object) -> object:
-        drawn = sample(rng, **options)
-        prompts.append(drawn[1])
-        return drawn
-
-    monkeypatch.setattr(scenes, "sample_prompt", recorded)
     source = SceneSource(TextModel())
-    for step in range(20):
-        training_batch(source, 1, step, 8)
+    prompts = [prompt for step in range(20) for prompt in training_batch(source, 1, step, 8)[0].prompts]
 
     assert len(prompts) == 160
     assert not any(map(is_held_out, prompts))
@@ -141,6 +131,18 @@ def test_an_export_replaces_the_folder_and_forgets_its_origin(tmp_path: Path) ->
     assert not (folder / "stale").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert all("_name_or_path" not in json.loads(path.read_text()) for path in folder.glob("*/config.json"))
+
+
+def test_the_whole_training_leaves_every_model(tmp_path: Path) -> None:
+    """One step of every stage yields both denoisers and the upscaler; a second run only writes them again."""
+    settings = TrainingSettings(tmp_path / "work", tmp_path / "weights", steps=1, flow=TINY, fast=TINY)
+    stages: list[str] = []
+    for _ in range(2):
+        train(settings, lambda progress: stages.append(progress.stage))
+
+    assert {path.name for path in settings.weights.iterdir()} == {"sketch", "sketch-fast", "upscaler"}
+    assert read_manifest(settings.weights / "sketch").default_steps == 4
+    assert {"text", "flow", "distil"} <= set(stages)
 
 
 def test_a_loop_reports_probes_and_saves(tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ async def test_verdict(tmp_path: Path, picture: bytes, prompt: str, words: str) 
     assert words in await shown(order, client_of(picture, OUTPUT))
 
 
+async def test_prompt_with_brackets(tmp_path: Path, picture: bytes) -> None:
+    """A prompt is shown as it was written, whatever its brackets would mean to the terminal."""
+    order = Order(prompt="a [bold]red[/circle]", out=tmp_path / "out.png")
+
+    assert "a [bold]red[/circle]" in await shown(order, client_of(picture, OUTPUT))
+
+
 async def test_stream_without_an_end(tmp_path: Path) -> None:
     """A stream that ends before the output is an error, and no file is written."""
     order = Order(prompt=PROMPT, out=tmp_path / "out.png")

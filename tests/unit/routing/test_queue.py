@@ -82,10 +82,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        """Length, positions and the next expiry are those of the model."""
+        """Length and the next expiry are those of the model."""
         assert len(self.queue) == len(self.waiting)
-        positions = [self.queue.position(job.job_id) for job in self.waiting]
-        assert positions == list(range(len(self.waiting)))
         limits = [job.start_by_s for job in self.waiting if job.start_by_s is not None]
         assert self.queue.next_expiry_s() == min(limits, default=None)
 
@@ -104,12 +102,3 @@ def test_an_id_waits_at_most_once() -> None:
     with pytest.raises(ValueError, match="already waiting"):
         queue.push(make_job("a", deadline_s=1.0))
     assert len(queue) == 1
-
-
-def test_a_job_that_does_not_wait_has_no_position() -> None:
-    """Position is None for an unknown job and for one that was popped."""
-    queue = DeadlineQueue()
-    queue.push(make_job("a"))
-    queue.pop_batch(1)
-    assert queue.position("a") is None
-    assert queue.position("b") is None

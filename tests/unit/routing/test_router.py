@@ -147,14 +147,6 @@ async def test_as_many_slots_are_sought_as_batches_wait() -> None:
     await bench.router.close()
 
 
-async def test_queued_ahead_counts_the_more_urgent_jobs_that_wait() -> None:
-    """A running or unknown job waits for nobody; a waiting one for those with an earlier deadline."""
-    bench = RouterBench(max_batch=1)
-    callers = await bench.start(make_job("running"), make_job("late", deadline_s=3000.0), make_job("soon"))
-    assert [await bench.router.queued_ahead(job) for job in ("running", "soon", "late", "?")] == [None, 0, 1, None]
-    await bench.outcomes(callers)
-
-
 async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
     """Beyond the limit the answer is OverloadedError; its time is that in which half the queue will be served."""
     bench = RouterBench(max_batch=1, max_queued=4)

@@ -53,10 +53,6 @@ class Painter:
         """Nothing outlives its caller here."""
         return False
 
-    async def queued_ahead(self, job_id: str) -> int | None:
-        """Nothing waits here."""
-        return None
-
     async def _painted(self, job: Job) -> Picture:
         spec = job.spec
         buffer = io.BytesIO()
