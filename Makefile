@@ -8,10 +8,10 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check format bench generated
+.PHONY: help run stop test test-cluster check format bench generated
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1 — /p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1 — /p' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## install, start the server, draw a first picture; the server stays up
 	@$(BIN)/darkroom up --background --first-picture $(PICTURE)
@@ -19,9 +19,11 @@ run: $(INSTALLED) ## install, start the server, draw a first picture; the server
 stop: $(INSTALLED) ## stop what `make run` started
 	@$(BIN)/darkroom down
 
-test: $(INSTALLED_DEV) ## the fast suite, then the graph on a real Ray Serve
-	@$(BIN)/pytest
-	@$(BIN)/pytest -m "ray or cluster" tests/unit $(wildcard tests/cluster)
+test: $(INSTALLED_DEV) ## the suites that start no cluster, in a few minutes
+	@$(BIN)/pytest -m "not (cluster or browser or soak or gpu)"
+
+test-cluster: $(INSTALLED_DEV) ## the whole graph on real Ray Serve, started on this machine
+	@$(BIN)/pytest -m cluster tests/cluster
 
 check: $(INSTALLED_DEV) ## format, lint, types, import directions
 	@$(BIN)/ruff format --check .
@@ -35,7 +37,7 @@ format: $(INSTALLED_DEV) ## format and mend what can be mended by machine
 	@$(BIN)/ruff check --fix .
 
 bench: $(INSTALLED_DEV) ## one script per claim of the README
-	@for script in tests/benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in tests/benchmarks/*.py; do PYTHONPATH=.:tests $(BIN)/python $$script || exit 1; done
 
 generated: $(INSTALLED) ## write the files that are made from the schema and from configs/production.yaml
 	@$(BIN)/darkroom config > configs/README.md

@@ -12,6 +12,7 @@ network's time.
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import process_time
 
@@ -140,8 +141,8 @@ def main() -> None:
     table = Table("pictures", "factor", "bicubic dB", "network dB", "bicubic SSIM", "network SSIM", "network ms")
     for name, factor, pairs in collections(arguments):
         listed = list(pairs)
-        plain = measure(listed, lambda pixels, factor=factor: bicubic(pixels, factor))
-        learnt = measure(listed, lambda pixels, factor=factor: by_network(network, pixels, factor))
+        plain = measure(listed, partial(bicubic, factor=factor))
+        learnt = measure(listed, partial(by_network, network, factor=factor))
         table.add_row(
             name, str(factor), f"{plain.psnr_db:.2f}", f"{learnt.psnr_db:.2f}", f"{plain.ssim:.4f}",
             f"{learnt.ssim:.4f}", f"{1000 * learnt.seconds:.0f}",

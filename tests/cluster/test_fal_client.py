@@ -47,6 +47,7 @@ def test_subscribe_reports_every_step(client: fal_client.SyncClient) -> None:
 
     client.subscribe(SCHNELL, {"prompt": "a red circle"}, with_logs=True, on_queue_update=seen.append)
 
+    assert isinstance(seen[-1], fal_client.Completed)
     messages = [line["message"] for line in seen[-1].logs or ()]
     assert [message for message in messages if message.startswith("step")] == [f"step {n}/4" for n in range(1, 5)]
 

@@ -19,9 +19,11 @@ LOCAL = Path(__file__).resolve().parents[3] / "configs" / "local.yaml"
 
 @pytest.fixture
 def settings() -> DarkroomSettings:
-    """What `make run` serves, with bodies of at most 1000 bytes."""
+    """fal's endpoints as `make run` serves them, with bodies of at most 1000 bytes."""
     local = load_settings(LOCAL)
-    return local.model_copy(update={"server": local.server.model_copy(update={"max_body_bytes": 1000})})
+    server = local.server.model_copy(update={"max_body_bytes": 1000})
+    endpoints = {name: endpoint for name, endpoint in local.endpoints.items() if name.startswith("fal-ai/")}
+    return local.model_copy(update={"server": server, "endpoints": endpoints})
 
 
 @pytest.fixture
