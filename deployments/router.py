@@ -8,7 +8,8 @@ from ray.serve.handle import DeploymentHandle
 from app.config import DarkroomSettings, RoutingSettings
 from app.generation import Job, JobEvent
 from app.routing.router import Router
-from deployments.handles import ReplicaPool, UpscalerHandle
+from deployments.handles import UpscalerHandle
+from deployments.pool import ReplicaPool
 from deployments.telemetry import observer_of
 
 BATCHES_PER_REPLICA = 2

@@ -2,13 +2,15 @@
 
 import httpx
 import pytest
+from cluster.conftest import Watched
+from otlp import ReceivedSpan
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 ARGUMENTS = {"prompt": "two green triangles", "image_size": "square", "seed": 99}
 
 
-def test_a_request_is_one_trace_from_the_gateway_to_the_blob_store(watched) -> None:
+def test_a_request_is_one_trace_from_the_gateway_to_the_blob_store(watched: Watched) -> None:
     """Gateway, queue, every step, decoding, upscaling and storing hang under one root span."""
     answer = httpx.post(watched.server.url + "/run/fal-ai/flux/schnell", json=ARGUMENTS, timeout=60).raise_for_status()
     request_id = answer.headers["x-fal-request-id"]
@@ -35,3 +37,20 @@ def test_a_picture_comes_with_its_receipt(url: str) -> None:
     (receipt,) = answer["receipts"]
     assert (receipt["variant"], receipt["steps"], receipt["cache"]) == ("sketch", 4, "none")
     assert all(receipt[time] > 0 for time in ("queue_s", "denoise_s", "decode_s", "upscale_s", "gpu_ms"))
+
+
+def test_work_stops_when_its_client_leaves(watched: Watched) -> None:
+    """A direct call whose client hangs up ends within a step or two, not at its last one."""
+    long = {"prompt": "four red circles", "num_inference_steps": 50, "num_images": 4, "image_size": "square"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(watched.server.url + "/run/fal-ai/flux/dev", json=long, timeout=0.5)
+
+    watched.receiver.wait_until(lambda spans: any(was_abandoned(span) for span in spans))
+    root = next(span for span in watched.receiver.spans("gateway") if was_abandoned(span))
+    steps = [span for span in watched.receiver.spans("step") if span.trace_id == root.trace_id]
+    assert len(steps) < 4 * 50
+
+
+def was_abandoned(span: ReceivedSpan) -> bool:
+    """The root span of a direct call that ended without a picture."""
+    return span.name == "gateway" and span.attributes["pictures"] == 0 and span.attributes["endpoint"].endswith("dev")

@@ -1,0 +1,39 @@
+"""What Ray Serve is told about each deployment."""
+
+from typing import Any
+
+from ray import serve
+from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+
+from app.config import AutoscalingSettings, UpscalerSettings, VariantSettings
+
+# A slot that comes free is noticed at the next retry, so retries are close together.
+EAGER_ROUTING = RequestRouterConfig(initial_backoff_s=0.005, backoff_multiplier=1.5, max_backoff_s=0.02)
+
+# A step allocates and frees the same buffers again and again: glibc shall not return them to the system in between.
+KEEP_FREED_MEMORY = {
+    "MALLOC_TOP_PAD_": "67108864",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+    "MALLOC_MMAP_THRESHOLD_": "268435456",
+}
+
+
+def autoscaling(settings: AutoscalingSettings, *, target: int) -> AutoscalingConfig:
+    """Replica bounds of a deployment that has `target` calls per replica under way when it is well used."""
+    return AutoscalingConfig(
+        min_replicas=settings.min_replicas, max_replicas=settings.max_replicas, target_ongoing_requests=target
+    )
+
+
+def resources(settings: VariantSettings | UpscalerSettings) -> dict[str, Any]:
+    """What one replica takes of its node, and the environment of its process."""
+    return {
+        "num_cpus": settings.num_cpus,
+        "num_gpus": settings.num_gpus,
+        "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(settings.threads)} | KEEP_FREED_MEMORY},
+    }
+
+
+def deployment(shell: type[Any], **options: Any) -> Any:
+    """Serve's decorator as a call; it is untyped, so the one cast stands here."""
+    return serve.deployment(shell, **options)
