@@ -29,12 +29,12 @@ ENGINE_SPANS = ("encode", "step", "decode")
 OBJECTIVE_S = RoutingSettings().objective_s
 
 
-async def main() -> None:
+def main() -> None:
     """Run the load and print what the spans say."""
     with receiving() as receiver:
         with serving({"telemetry": {"otlp_endpoint": receiver.endpoint}}) as server:
-            tiers = await _load(server.url)
-            await asyncio.to_thread(receiver.wait_until, lambda spans: _waits(spans) > len(tiers))
+            tiers = asyncio.run(_load(server.url))
+            receiver.wait_until(lambda spans: _waits(spans) > len(tiers))
         _print(receiver, tiers)
 
 
@@ -112,4 +112,4 @@ def _request(span: ReceivedSpan) -> str:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
