@@ -10,17 +10,15 @@ import pytest
 
 from app.cli import processes
 
-CHILD = "import signal; signal.pause()"
-PARENT = (
-    f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {CHILD!r}]); print('up', flush=True); {CHILD}"
-)
+CHILD = "import signal; print('up', flush=True); signal.pause()"
+PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {CHILD!r}]); {CHILD}"
 DEAF_PARENT = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {PARENT}"
 
 
 @pytest.fixture
 def bystander() -> Iterator[subprocess.Popen[bytes]]:
     """A process that belongs to no family of these tests."""
-    process = subprocess.Popen([sys.executable, "-c", CHILD])
+    process = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.DEVNULL)
     yield process
     process.kill()
     process.wait()
@@ -28,13 +26,16 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def family_of(program: str) -> Iterator[list[psutil.Process]]:
-    """A running process that has started a child; both are gone afterwards."""
+    """A running process and its running child; both are gone afterwards."""
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        for _ in ("the process", "its child"):
+            process.stdout.readline()
         family = processes.family(process.pid)
-        yield family
-        processes.stop(family, orphaned_s=1)
+        try:
+            yield family
+        finally:
+            processes.stop(family, orphaned_s=1)
 
 
 @pytest.mark.parametrize("program", [PARENT, DEAF_PARENT], ids=["obedient", "deaf"])
