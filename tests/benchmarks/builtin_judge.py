@@ -84,7 +84,7 @@ def main() -> None:
     table = Table("pictures", "scenes refused", "near misses accepted", "CPU ms", "accepted, by respect")
     for name, degradation in DEGRADATIONS.items():
         table.add_row(name, *report(drawn, degradation))
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def main() -> None:
             name, str(factor), f"{plain.psnr_db:.2f}", f"{learnt.psnr_db:.2f}", f"{plain.ssim:.4f}",
             f"{learnt.ssim:.4f}", f"{1000 * learnt.seconds:.0f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

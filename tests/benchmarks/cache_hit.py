@@ -152,7 +152,7 @@ def _print(bare: Readings, hits: Readings, ratios: list[float]) -> None:
     table = Table("server", "p50 ms", "p99 ms", "CPU ms/request", title=f"{hits.requests} requests each, in turns")
     table.add_row("bare FastAPI echo", *_row(bare, bare.cpu_ms("echo")))
     table.add_row("exact hit", *_row(hits, hits.cpu_ms("haproxy") + hits.cpu_ms("gateway")))
-    console = Console(file=sys.stdout)
+    console = Console(width=120)
     console.print(table)
     console.print("CPU ms per hit by process: " + ", ".join(f"{name} {hits.cpu_ms(name):.2f}" for name in hits.cpu_s))
     console.print(f"p50 of a hit over p50 of bare: median {statistics.median(ratios):.1f} of {ROUNDS} rounds")

@@ -114,9 +114,9 @@ def main() -> None:
     for _ in range(arguments.repeats):
         for way, states in zip(ways, starts, strict=True):
             way.time_steps(states)
-    Console().print(table_of(ways, size))
+    Console(width=120).print(table_of(ways, size))
     weights = (f"{name} {model.weight_bytes / 1e6:.1f} MB" for name, model in named.items())
-    Console().print("weights in memory: " + ", ".join(weights))
+    Console(width=120).print("weights in memory: " + ", ".join(weights))
 
 
 if __name__ == "__main__":

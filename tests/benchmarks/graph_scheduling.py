@@ -11,7 +11,6 @@ the first and the last piece of work.
 
 import asyncio
 import random
-import sys
 from collections.abc import Iterable
 
 import httpx
@@ -78,7 +77,7 @@ def _print(receiver: Receiver, tiers: dict[str, str]) -> None:
     for tier in ("run", "normal", "low"):
         of_tier = sorted(span.ended_s - span.started_s for span in waits if tiers[_request(span)] == tier)
         table.add_row(tier, str(len(of_tier)), f"{1000 * of_tier[len(of_tier) // 2]:.0f}")
-    console = Console(file=sys.stdout)
+    console = Console(width=120)
     console.print(table)
     console.print(f"jobs: {len(waits)}; order inversions: {_inversions(waits, tiers)}; engine busy: {_busy(work):.1%}")
 
