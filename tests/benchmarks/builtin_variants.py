@@ -1,11 +1,12 @@
 """How good, how fast and how large are the built-in model's variants?
 
-    python tests/benchmarks/builtin_variants.py [--prompts 300]
+    python tests/benchmarks/builtin_variants.py [--prompts 300] [--gallery app/builtin/gallery.png]
 
 Each variant of configs/local.yaml draws prompts that its training never saw, an equal
 number of every kind, in all native sizes, at the variant's default steps; the judge counts
 the pictures that show what their prompt says. Latency is that of one picture alone on one
-CPU thread: text encoding, denoising and decoding.
+CPU thread: text encoding, denoising and decoding. `--gallery` saves pictures of the first
+variant, one prompt of each kind in every native size.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -31,6 +33,7 @@ from app.inference.pictures import Pixels
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "local.yaml"
 PROMPT_SEED = 2026
+GAP = 8
 
 
 @dataclass(slots=True)
@@ -50,13 +53,17 @@ def main() -> None:
     """Score every variant and print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--prompts", type=int, default=300)
-    count = parser.parse_args().prompts
+    parser.add_argument("--gallery", type=Path)
+    arguments = parser.parse_args()
+    count = arguments.prompts
     torch.set_num_threads(1)
     console = Console(width=140)
     table = Table("variant", "steps", "judged right", *KINDS, "p50 ms", "p90 ms", "MB on disk", "MB in memory")
     for name, variant in load_settings(CONFIG).variants.items():
         model = load_model(variant.source, device="cpu", dtype=variant.dtype, quantization=variant.quantization)
         table.add_row(name, str(variant.default_steps), *_row(score(model, variant, count), model, variant))
+    if arguments.gallery is not None:
+        save_gallery(arguments.gallery)
     table.title = f"{count} unseen prompts, one CPU thread, fp32 activations"
     console.print(table)
 
@@ -88,6 +95,21 @@ def draw(model: LoadedModel, prompt: str, *, size: tuple[int, int], steps: int, 
     for _ in range(steps):
         (state,) = model.pipeline.step([state])
     return model.pipeline.decode(state)
+
+
+def save_gallery(path: Path) -> None:
+    """Draw one prompt of each kind in every native size of the first variant."""
+    variant = next(iter(load_settings(CONFIG).variants.values()))
+    model, rng = load_model(variant.source, device="cpu"), np.random.default_rng(PROMPT_SEED)
+    cell = max(max(size) for size in variant.native_sizes) + GAP
+    sheet = Image.new("RGB", (cell * len(KINDS), cell * len(variant.native_sizes)), "gainsboro")
+    for row, size in enumerate(variant.native_sizes):
+        for column, kind in enumerate(KINDS):
+            _, prompt = sample_prompt(rng, held_out=True, kind=kind)
+            picture = Image.fromarray(draw(model, prompt, size=size, steps=variant.default_steps, seed=row))
+            place = (cell * column + (cell - size[0]) // 2, cell * row + (cell - size[1]) // 2)
+            sheet.paste(picture, place)
+    sheet.save(path, optimize=True)
 
 
 def _row(result: Score, model: LoadedModel, variant: VariantSettings) -> list[str]:
