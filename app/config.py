@@ -24,6 +24,9 @@ from app.generation import Task
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+# One token of FLUX covers 16 x 16 pixels: the autoencoder's factor of eight, folded two by two.
+LATENT_PATCH = 16
+
 
 class Settings(BaseModel):
     """A frozen group of settings that refuses a misspelt key."""
@@ -119,7 +122,7 @@ class VariantSettings(Settings):
     max_steps: PositiveInt = Field(default=50, description="Most steps a request may ask for.")
     native_sizes: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(
         default=(),
-        description="Sizes (width, height) that the model draws at; the upscaler does the rest. Empty: the asked size.",
+        description="Sizes (width, height) that the model draws at; the upscaler does the rest. Empty: as asked.",
     )
     max_batch: PositiveInt = Field(
         default=8, description="Most pictures denoised together; more raises throughput and the wait of each."
@@ -130,9 +133,12 @@ class VariantSettings(Settings):
     autoscaling: AutoscalingSettings = AutoscalingSettings()
 
     def native_size(self, width: int, height: int) -> tuple[int, int]:
-        """The size in pixels that this variant draws for a picture of `width` by `height`: the nearest aspect."""
+        """The size in pixels that this variant draws for a picture of `width` by `height`: the nearest aspect.
+
+        Without native sizes it is the asked size, rounded up to what a FLUX latent can hold.
+        """
         if not self.native_sizes:
-            return width, height
+            return _rounded_up(width), _rounded_up(height)
         wanted = math.log(width / height)
         return min(self.native_sizes, key=lambda size: abs(math.log(size[0] / size[1]) - wanted))
 
@@ -195,7 +201,6 @@ class RaySettings(Settings):
     """The Ray instance that `darkroom up` starts; ignored where a cluster exists."""
 
     num_cpus: PositiveInt | None = Field(default=None, description="Logical CPUs offered to Ray; absent: all of them.")
-    port: Port = Field(default=16379, description="Port of Ray's control store.")
     dashboard_port: Port = Field(default=8265, description="Port of the Ray dashboard.")
     object_store_bytes: PositiveInt = Field(
         default=200_000_000, description="Shared memory for Ray's objects; pictures never travel there."
@@ -223,6 +228,10 @@ class DarkroomSettings(Settings):
                 known = ", ".join(sorted(self.variants))
                 raise ValueError(f"endpoint {endpoint} names variant {settings.variant!r}; known variants: {known}")
         return self
+
+
+def _rounded_up(side: int) -> int:
+    return math.ceil(side / LATENT_PATCH) * LATENT_PATCH
 
 
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")

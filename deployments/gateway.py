@@ -3,7 +3,6 @@
 import asyncio
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,7 +16,7 @@ from app.cache.exact import ExactCache, model_revision
 from app.config import DarkroomSettings, StorageSettings
 from app.errors import ConfigurationError
 from app.service import DarkroomService
-from app.storage.blobs import LocalBlobStore
+from app.storage.blobs import open_blobs
 from app.storage.jobs import JobStore, MemoryJobStore
 from deployments.handles import RouterHandle
 from deployments.telemetry import observer_of
@@ -28,7 +27,7 @@ class Gateway:
 
     def __init__(self, settings: DarkroomSettings, router: DeploymentHandle[Any]) -> None:
         self._settings = settings
-        self._blobs = LocalBlobStore(Path(settings.storage.blobs))
+        self._blobs = open_blobs(settings.storage)
         self._service = DarkroomService(
             generator=RouterHandle(router),
             cache=ExactCache(blobs=self._blobs, max_entries=settings.cache.max_entries),

@@ -1,7 +1,6 @@
 """A model replica's process: one variant, one device, one engine."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from ray import serve
 
@@ -9,7 +8,7 @@ from app.config import DarkroomSettings
 from app.generation import BatchEvent, Job
 from app.inference.building import build_engine
 from app.storage import keys
-from app.storage.blobs import LocalBlobStore
+from app.storage.blobs import open_blobs
 from deployments.telemetry import observer_of
 
 
@@ -21,7 +20,7 @@ class Model:
         self._engine = await build_engine(
             variant,
             settings.variants[variant],
-            blobs=LocalBlobStore(Path(settings.storage.blobs)),
+            blobs=open_blobs(settings.storage),
             keys=keys,
             replica=replica,
             observer=observer_of(settings.telemetry, service=f"model-{variant}-{replica}"),

@@ -35,5 +35,5 @@ def resources(settings: VariantSettings | UpscalerSettings) -> dict[str, Any]:
 
 
 def deployment(shell: type[Any], **options: Any) -> Any:
-    """Serve's decorator as a call; it is untyped, so the one cast stands here."""
+    """Serve's decorator as a call; it is untyped, and so is what it returns."""
     return serve.deployment(shell, **options)

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -52,7 +51,7 @@ def _start(settings: DarkroomSettings) -> None:
         include_dashboard=True,
         object_store_memory=settings.ray.object_store_bytes,
         log_to_driver=False,
-        _temp_dir=os.environ.get("RAY_TMPDIR") or tempfile.mkdtemp(prefix="darkroom-"),
+        _temp_dir=os.environ.get("RAY_TMPDIR"),
     )
     _say("deploy", dashboard=context.dashboard_url)
     serve.start(http_options={"host": settings.server.host, "port": settings.server.port})

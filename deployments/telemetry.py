@@ -7,7 +7,7 @@ from ray.serve import metrics
 
 from app.config import TelemetrySettings
 from app.telemetry.events import Observer
-from app.telemetry.logs import log_event
+from app.telemetry.logs import configure_logging, log_event
 from app.telemetry.metrics import Counter, Gauge, Histogram, MetricsObserver, broadcast
 from app.telemetry.tracing import TracingObserver
 
@@ -35,6 +35,7 @@ class ServeRegistry:
 
 def observer_of(settings: TelemetrySettings, *, service: str) -> Observer:
     """What a process named `service` tells its events to."""
+    configure_logging(settings.log_level)
     observers: list[Observer] = [MetricsObserver(ServeRegistry()), log_event]
     if settings.otlp_endpoint is not None:
         exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint)

@@ -1,7 +1,5 @@
 """The upscaler's process: brings stored pictures to the size that was asked for."""
 
-from pathlib import Path
-
 from app.builtin.upscaler import load_upscaler
 from app.config import DarkroomSettings
 from app.generation import Job
@@ -9,7 +7,7 @@ from app.inference.finishing import FinishingStage
 from app.inference.upscaling import build_upscaler
 from app.routing.ports import Finished
 from app.storage import keys
-from app.storage.blobs import LocalBlobStore
+from app.storage.blobs import open_blobs
 from deployments.telemetry import observer_of
 
 
@@ -19,7 +17,7 @@ class UpscalerShell:
     def __init__(self, settings: DarkroomSettings) -> None:
         self._stage = FinishingStage(
             build_upscaler(settings.upscaler, load_builtin=load_upscaler),
-            blobs=LocalBlobStore(Path(settings.storage.blobs)),
+            blobs=open_blobs(settings.storage),
             keys=keys,
             observer=observer_of(settings.telemetry, service="upscaler"),
         )

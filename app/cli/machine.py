@@ -35,7 +35,7 @@ class Machine:
 
 def inspect_machine(settings: DarkroomSettings) -> Machine:
     """Look at this machine, with an eye to the ports and the folders that the settings name."""
-    ports = (settings.server.port, settings.ray.port, settings.ray.dashboard_port)
+    ports = (settings.server.port, settings.ray.dashboard_port)
     return Machine(
         python=platform.python_version(),
         torch=version("torch"),

@@ -6,7 +6,8 @@ import secrets
 from pathlib import Path
 from typing import Protocol
 
-from app.errors import NotFoundError
+from app.config import StorageSettings
+from app.errors import ConfigurationError, NotFoundError
 from app.storage.keys import checked_key
 
 
@@ -65,3 +66,11 @@ class LocalBlobStore:
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         draft.write_bytes(data)
         os.replace(draft, path)
+
+
+def open_blobs(settings: StorageSettings) -> LocalBlobStore:
+    """The configured store; raises ConfigurationError for one that is not served yet."""
+    scheme, separator, _ = settings.blobs.partition("://")
+    if separator:
+        raise ConfigurationError(f"storage.blobs: {scheme} is not served yet; name a folder that all processes see")
+    return LocalBlobStore(Path(settings.blobs))

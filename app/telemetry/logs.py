@@ -7,9 +7,18 @@ from dataclasses import asdict
 from app.telemetry import events
 from app.telemetry.events import Event
 
-logger = logging.getLogger("darkroom")
+logger = logging.getLogger(__name__)
 
 _WORTH_A_LINE = (events.RequestCompleted, events.JobDropped, events.VariantReady)
+
+
+def configure_logging(level: str) -> None:
+    """Let our own lines of at least that level reach standard error, which Ray keeps for each process."""
+    ours = logging.getLogger("app")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours.handlers = [handler]
+    ours.setLevel(level)
 
 
 def log_event(event: Event) -> None:

@@ -130,5 +130,9 @@ def test_native_size_has_the_nearest_aspect(width: int, height: int) -> None:
 
 @given(width=st.integers(16, 4096), height=st.integers(16, 4096))
 def test_native_size_without_preference(width: int, height: int) -> None:
-    """A variant without native sizes draws at the size that was asked for."""
-    assert VariantSettings(source="x").native_size(width, height) == (width, height)
+    """A variant without native sizes draws at the least size of whole latent patches that covers the asked one."""
+    drawn = VariantSettings(source="x").native_size(width, height)
+
+    assert all(side % 16 == 0 for side in drawn)
+    assert 0 <= drawn[0] - width < 16
+    assert 0 <= drawn[1] - height < 16

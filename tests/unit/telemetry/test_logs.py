@@ -6,12 +6,12 @@ import logging
 import pytest
 
 from app.telemetry.events import JobEnqueued, RequestCompleted
-from app.telemetry.logs import log_event
+from app.telemetry.logs import configure_logging, log_event
 
 
 def test_the_end_of_a_request_is_one_json_line(caplog: pytest.LogCaptureFixture) -> None:
     """A completed request is logged as one JSON object with its id and its outcome."""
-    caplog.set_level(logging.INFO, logger="darkroom")
+    caplog.set_level(logging.INFO, logger="app")
 
     log_event(RequestCompleted(request_id="r", endpoint="e", started_s=1.0, ended_s=2.0, pictures=1))
 
@@ -21,8 +21,24 @@ def test_the_end_of_a_request_is_one_json_line(caplog: pytest.LogCaptureFixture)
 
 def test_frequent_events_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Jobs entering a queue leave no line."""
-    caplog.set_level(logging.DEBUG, logger="darkroom")
+    caplog.set_level(logging.DEBUG, logger="app")
 
     log_event(JobEnqueued(job_id="r.0", variant="v", queued=1, at_s=1.0))
 
     assert caplog.messages == []
+
+
+def test_lines_of_the_configured_level_reach_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is less severe than the configured level is not written; the rest is, once."""
+    ours = logging.getLogger("app")
+    before = ours.handlers, ours.level
+    configure_logging("WARNING")
+    configure_logging("WARNING")
+
+    ours.getChild("part").info("too little")
+    ours.getChild("part").warning("enough")
+
+    ours.handlers, ours.level = before
+    written = capsys.readouterr().err
+    assert written.count("enough") == 1
+    assert "too little" not in written
