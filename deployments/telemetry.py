@@ -1,5 +1,6 @@
 """The observer of a Serve process: Ray's metrics, spans when an endpoint is configured, and log lines."""
 
+import sys
 from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -35,7 +36,8 @@ class ServeRegistry:
 
 def observer_of(settings: TelemetrySettings, *, service: str) -> Observer:
     """What a process named `service` tells its events to."""
-    configure_logging(settings.log_level)
+    # Serve puts its own buffer of a thousand lines in the place of sys.stderr.
+    configure_logging(settings.log_level, sys.__stderr__ or sys.stderr)
     observers: list[Observer] = [MetricsObserver(ServeRegistry()), log_event]
     if settings.otlp_endpoint is not None:
         exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint)

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import asdict
+from typing import TextIO
 
 from app.telemetry import events
 from app.telemetry.events import Event
@@ -12,13 +13,14 @@ logger = logging.getLogger(__name__)
 _WORTH_A_LINE = (events.RequestCompleted, events.JobDropped, events.VariantReady)
 
 
-def configure_logging(level: str) -> None:
-    """Let our own lines of at least that level reach standard error, which Ray keeps for each process."""
+def configure_logging(level: str, stream: TextIO) -> None:
+    """Let our own lines of at least that level reach the stream at once, and nowhere else."""
     ours = logging.getLogger("app")
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     ours.handlers = [handler]
     ours.setLevel(level)
+    ours.propagate = False
 
 
 def log_event(event: Event) -> None:

@@ -1,5 +1,6 @@
 """What somebody on call finds in the log."""
 
+import io
 import json
 import logging
 
@@ -28,17 +29,16 @@ def test_frequent_events_are_not_logged(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.messages == []
 
 
-def test_lines_of_the_configured_level_reach_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_the_configured_level_reach_the_stream() -> None:
     """What is less severe than the configured level is not written; the rest is, once."""
-    ours = logging.getLogger("app")
-    before = ours.handlers, ours.level
-    configure_logging("WARNING")
-    configure_logging("WARNING")
+    ours, stream = logging.getLogger("app"), io.StringIO()
+    before = ours.handlers, ours.level, ours.propagate
+    configure_logging("WARNING", stream)
+    configure_logging("WARNING", stream)
 
     ours.getChild("part").info("too little")
     ours.getChild("part").warning("enough")
 
-    ours.handlers, ours.level = before
-    written = capsys.readouterr().err
-    assert written.count("enough") == 1
-    assert "too little" not in written
+    ours.handlers, ours.level, ours.propagate = before
+    assert stream.getvalue().count("enough") == 1
+    assert "too little" not in stream.getvalue()
