@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-cluster check format bench generated
+.PHONY: help run stop test test-cluster check format bench bench-engine generated
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 — /p' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: $(INSTALLED_DEV) ## format and mend what can be mended by machine
 
 bench: $(INSTALLED_DEV) ## one script per claim of the README
 	@for script in tests/benchmarks/*.py; do PYTHONPATH=.:tests $(BIN)/python $$script || exit 1; done
+
+bench-engine: $(INSTALLED_DEV) ## the engine beside other servers; hours, or minutes with FLAGS=--quick
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/engine/bench.py $(FLAGS)
 
 generated: $(INSTALLED) ## write the files that are made from the schema and from configs/production.yaml
 	@$(BIN)/darkroom config > configs/README.md

@@ -43,18 +43,31 @@ class CacheLevel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """An adapter laid over a model's weights: a file below the configured folder, and how strongly it acts.
+
+    `digest` names the content that the file had when the request was made (SHA-256, hexadecimal).
+    """
+
+    path: str
+    scale: float = 1.0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSpec:
     """Everything that shapes the bytes of one picture; equal specs give equal bytes.
 
     `width` and `height` are pixels of the delivered picture, `native_width` and
     `native_height` those at which the model draws it; `source_key` names the input picture
     in the blob store; `strength` (0, 1] is the share of the steps that an image-to-image
-    run may change; `steps` is zero for an upscale.
+    run may change; `steps` is zero for an upscale; `loras` act in their order.
     """
 
     task: Task
     variant: str
     prompt: str = ""
+    negative_prompt: str = ""
     width: int
     height: int
     native_width: int
@@ -64,12 +77,13 @@ class PictureSpec:
     guidance_scale: float = 0.0
     strength: float = 1.0
     source_key: str | None = None
+    loras: tuple[Lora, ...] = ()
     image_format: ImageFormat = ImageFormat.PNG
 
     @property
-    def batch_key(self) -> tuple[str, Task, int, int, int, float]:
-        """Jobs with equal keys can be denoised in one batch of equal shape and steps."""
-        return (self.variant, self.task, self.native_width, self.native_height, self.steps, self.strength)
+    def batch_key(self) -> "BatchKey":
+        """What jobs must have in common to share a denoising step."""
+        return BatchKey(self.variant, self.native_width, self.native_height, self.loras)
 
     @property
     def is_drawn_to_size(self) -> bool:
@@ -77,12 +91,31 @@ class PictureSpec:
         return (self.width, self.height) == (self.native_width, self.native_height)
 
 
+@dataclass(frozen=True, slots=True)
+class BatchKey:
+    """Jobs with equal keys can be denoised in one batch, whatever their steps, seeds and progress.
+
+    `width` and `height` are native pixels.
+    """
+
+    variant: str
+    width: int
+    height: int
+    loras: tuple[Lora, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Native width and height."""
+        return self.width, self.height
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One picture to make, with what the scheduler needs; all times are epoch seconds.
 
     `deadline_s` orders work inside a tier; `start_by_s` fails the job when no slot was
-    found before it; `report_steps` asks for an event at every denoising step.
+    found before it; `report_steps` asks for an event at every denoising step, `previews`
+    for a small picture in each of these events.
     """
 
     job_id: str
@@ -92,6 +125,12 @@ class Job:
     deadline_s: float
     start_by_s: float | None = None
     report_steps: bool = False
+    previews: bool = False
+
+    @property
+    def urgency(self) -> tuple[float, float, str]:
+        """Sorts jobs, the most urgent first: by deadline, then by arrival."""
+        return self.deadline_s, self.arrival_s, self.job_id
 
 
 def job_id_of(request_id: str, index: int) -> str:
@@ -109,7 +148,8 @@ class GenerationRequest:
     """What one client call asks for: `num_images` pictures that differ in their seed alone.
 
     `start_timeout_s` is the longest acceptable wait for a slot, counted from arrival; `inline`
-    asks for the pictures themselves in the answer instead of their URLs.
+    asks for the pictures themselves in the answer instead of their URLs, `previews` for small
+    pictures on the way.
     """
 
     request_id: str
@@ -120,6 +160,7 @@ class GenerationRequest:
     tier: Tier = Tier.STANDARD
     start_timeout_s: float | None = None
     report_steps: bool = False
+    previews: bool = False
     inline: bool = False
 
 
@@ -127,15 +168,18 @@ class GenerationRequest:
 class Receipt:
     """How a picture was made and what it cost; durations in seconds, `gpu_ms` device milliseconds.
 
-    `gpu_ms` is this picture's share of its batch: batch time divided by `batch_size`.
+    `gpu_ms` is this picture's share of the device: of each step, its time divided by the
+    pictures in it. `batch_size` is the mean number of pictures in its steps. `denoise_s`
+    sums its own steps, `paused_s` the time in which it had begun and others were stepped.
     """
 
     variant: str
     steps: int
     cache: CacheLevel = CacheLevel.NONE
-    batch_size: int = 1
+    batch_size: float = 1.0
     queue_s: float = 0.0
     denoise_s: float = 0.0
+    paused_s: float = 0.0
     decode_s: float = 0.0
     upscale_s: float = 0.0
     gpu_ms: float = 0.0
@@ -179,11 +223,12 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStep:
-    """Denoising step `step` of `steps` (counted from 1) is done."""
+    """Denoising step `step` of `steps` (counted from 1) is done; `preview` is a small JPEG, where asked for."""
 
     job_id: str
     step: int
     steps: int
+    preview: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,15 +260,17 @@ class JobDrawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailed:
-    """The job's picture could not be made; the other jobs of its batch are unaffected."""
+    """The job's picture could not be made; the jobs beside it are unaffected."""
 
     job_id: str
     error: DarkroomError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchDraining:
-    """The batch has begun its last denoising step: the replica can be given its next batch."""
+class JobDraining:
+    """The job has begun its last denoising step: its place can be given to another."""
+
+    job_id: str
 
 
-BatchEvent = JobStarted | JobStep | JobDrawn | JobFailed | BatchDraining
+EngineEvent = JobStarted | JobStep | JobDraining | JobDrawn | JobFailed

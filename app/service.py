@@ -197,6 +197,7 @@ def expand(request: GenerationRequest, *, arrival_s: float, objective_s: float) 
             deadline_s=arrival_s + objective_s,
             start_by_s=None if timeout_s is None else arrival_s + timeout_s,
             report_steps=request.report_steps,
+            previews=request.previews,
         )
         for index, job_id in enumerate(_job_ids(request))
     )

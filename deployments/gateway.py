@@ -1,7 +1,6 @@
 """The gateway's process: dialects, exact cache, single flight and queued requests."""
 
 import asyncio
-import time
 from functools import partial
 from typing import Any
 
@@ -13,11 +12,10 @@ from ray.serve.schema import ApplicationStatus
 from app.api.app import create_app
 from app.api.fetch import GuardedFetcher, tls_transports
 from app.cache.exact import ExactCache, model_revision
-from app.config import DarkroomSettings, StorageSettings
-from app.errors import ConfigurationError
+from app.config import DarkroomSettings
 from app.service import DarkroomService
 from app.storage.blobs import open_blobs
-from app.storage.jobs import JobStore, MemoryJobStore
+from app.storage.jobs import open_jobs
 from deployments.handles import RouterHandle
 from deployments.telemetry import observer_of
 
@@ -31,7 +29,7 @@ class Gateway:
         self._service = DarkroomService(
             generator=RouterHandle(router),
             cache=ExactCache(blobs=self._blobs, max_entries=settings.cache.max_entries),
-            jobs=_job_store(settings.storage),
+            jobs=open_jobs(settings.storage),
             routing=settings.routing,
             revision=partial(model_revision, settings),
             observe=observer_of(settings.telemetry, service="gateway"),
@@ -46,12 +44,6 @@ class Gateway:
             settings=self._settings,
             is_warm=graph_is_running,
         )
-
-
-def _job_store(settings: StorageSettings) -> JobStore:
-    if settings.jobs != "memory":
-        raise ConfigurationError(f"storage.jobs: {settings.jobs.partition(':')[0]} is not served yet; set jobs: memory")
-    return MemoryJobStore(ttl_s=settings.result_ttl_s, max_completed=settings.max_results, clock=time.time)
 
 
 async def graph_is_running() -> bool:

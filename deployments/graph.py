@@ -1,5 +1,6 @@
 """The only place that wires: from one configuration file to a Ray Serve application."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,8 +11,8 @@ from ray.serve.handle import DeploymentHandle
 from app.config import DarkroomSettings, UpscalerSettings, VariantSettings, load_settings
 from deployments.gateway import Gateway
 from deployments.model import Model
-from deployments.options import EAGER_ROUTING, autoscaling, deployment, resources
-from deployments.router import BATCHES_PER_REPLICA, RouterShell
+from deployments.options import EAGER_ROUTING, autoscaling, deployment, most_calls, resources
+from deployments.router import RouterShell
 from deployments.upscaler import UpscalerShell
 
 
@@ -30,7 +31,9 @@ def build(args: GraphArguments) -> serve.Application:
 
 def wire(settings: DarkroomSettings) -> serve.Application:
     """Gateway → router → models and upscaler, for settings already read."""
-    models = {name: _bind_model(name, variant, settings) for name, variant in settings.variants.items()}
+    models = {}
+    for host, variants in settings.hosts.items():
+        models.update(dict.fromkeys(variants, _bind_model(host, variants, settings)))
     upscaler = _bind_upscaler(settings.upscaler, settings)
     router = deployment(
         RouterShell,
@@ -50,18 +53,21 @@ def wire(settings: DarkroomSettings) -> serve.Application:
     return cast(serve.Application, gateway.bind(settings, router))
 
 
-def _bind_model(name: str, variant: VariantSettings, settings: DarkroomSettings) -> DeploymentHandle[Any]:
+def _bind_model(
+    host: str, variants: Mapping[str, VariantSettings], settings: DarkroomSettings
+) -> DeploymentHandle[Any]:
+    leader = next(iter(variants.values()))
     model = deployment(
         Model,
-        name=f"Model-{name}",
-        max_ongoing_requests=BATCHES_PER_REPLICA,
-        autoscaling_config=autoscaling(variant.autoscaling, target=BATCHES_PER_REPLICA),
+        name=f"Model-{host}",
+        max_ongoing_requests=sum(map(most_calls, variants.values())),
+        autoscaling_config=autoscaling(leader.autoscaling, target=leader.max_batch),
         request_router_config=EAGER_ROUTING,
-        ray_actor_options=resources(variant),
+        ray_actor_options=resources(leader),
         graceful_shutdown_timeout_s=120,
         health_check_period_s=5,
     )
-    return cast(DeploymentHandle[Any], model.bind(name, settings))
+    return cast(DeploymentHandle[Any], model.bind(tuple(variants), settings))
 
 
 def _bind_upscaler(upscaler: UpscalerSettings, settings: DarkroomSettings) -> DeploymentHandle[Any]:

@@ -25,6 +25,16 @@ def autoscaling(settings: AutoscalingSettings, *, target: int) -> AutoscalingCon
     )
 
 
+def idle_slots(settings: VariantSettings) -> int:
+    """How many slots of a variant's replicas the router may hold before it has jobs for them: two for each."""
+    return 2 * settings.autoscaling.max_replicas
+
+
+def most_calls(settings: VariantSettings) -> int:
+    """How many calls a replica takes at once: its jobs, stepped or paused, and the slots that the router holds idle."""
+    return 2 * settings.max_batch + idle_slots(settings)
+
+
 def resources(settings: VariantSettings | UpscalerSettings) -> dict[str, Any]:
     """What one replica takes of its node, and the environment of its process."""
     return {

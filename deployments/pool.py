@@ -7,14 +7,14 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from app.generation import BatchEvent, Job
+from app.generation import EngineEvent, Job
 from app.routing.ports import Slot
 from deployments.plain_errors import plain_errors
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSlot:
-    """Reserved room for one batch on one model replica."""
+    """Reserved room for jobs that start together on one model replica."""
 
     handle: DeploymentHandle[Any]
     selection: Any
@@ -24,15 +24,15 @@ class ReplicaSlot:
         """The replica's name."""
         return str(self.selection.replica_id)
 
-    async def run(self, jobs: tuple[Job, ...]) -> AsyncIterator[BatchEvent]:
-        """Run one batch on the reserved replica."""
+    async def run(self, jobs: tuple[Job, ...]) -> AsyncIterator[EngineEvent]:
+        """Run the jobs on the reserved replica."""
         with plain_errors():
             async for event in self.handle.dispatch(self.selection, jobs):
                 yield event
 
 
 class ReplicaPool:
-    """The replicas of one variant; `slots` acquisitions may be pending or held at once."""
+    """The replicas of one variant; `slots` acquisitions may be pending, or held without jobs, at once."""
 
     def __init__(self, handle: DeploymentHandle[Any], *, slots: int) -> None:
         self._handle = handle

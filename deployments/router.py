@@ -9,10 +9,9 @@ from app.config import DarkroomSettings, RoutingSettings
 from app.generation import Job, JobEvent
 from app.routing.router import Router
 from deployments.handles import UpscalerHandle
+from deployments.options import idle_slots
 from deployments.pool import ReplicaPool
 from deployments.telemetry import observer_of
-
-BATCHES_PER_REPLICA = 2
 
 
 class RouterShell:
@@ -25,8 +24,7 @@ class RouterShell:
         upscaler: DeploymentHandle[Any],
     ) -> None:
         def pool(variant: str) -> ReplicaPool:
-            replicas = settings.variants[variant].autoscaling.max_replicas
-            return ReplicaPool(models[variant], slots=BATCHES_PER_REPLICA * replicas)
+            return ReplicaPool(models[variant], slots=idle_slots(settings.variants[variant]))
 
         self._router = Router(
             pools={variant: pool(variant) for variant in models},

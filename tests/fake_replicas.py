@@ -1,6 +1,7 @@
 """Replicas that draw nothing, and a router over them, in time that passes only when everything waits for it."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -12,9 +13,9 @@ from fakes import FakeClock, Recorder, settle
 from app.config import RoutingSettings
 from app.errors import DarkroomError, JobCancelledError
 from app.generation import (
-    BatchDraining,
-    BatchEvent,
+    EngineEvent,
     Job,
+    JobDraining,
     JobDrawn,
     JobEvent,
     JobFailed,
@@ -28,21 +29,30 @@ from app.routing.ports import Finished
 from app.routing.router import Router
 
 
+class _Work:
+    """A job on a fake replica."""
+
+    def __init__(self, job: Job, events: "asyncio.Queue[EngineEvent | None]") -> None:
+        self.job = job
+        self.events = events
+        self.step = 0
+
+
 @dataclass
 class FakeReplica:
-    """A replica on which every step takes `step_s` and batches run one after the other.
+    """A replica on which every step takes `step_s`, of the most urgent jobs of one shape, `max_batch` at most.
 
-    `batches` are the job ids of the batches in the order in which they began; `errors` ends
-    jobs; `delivers` says whether it draws pictures to their final size; a `doomed` replica dies
-    with its first step and stays dead.
+    `steps` are the job ids of each step; `errors` ends jobs; `delivers` says whether it draws
+    pictures to their final size; a `doomed` replica dies with its first step and stays dead.
     """
 
     name: str
     clock: FakeClock
+    max_batch: int = 4
     step_s: float = 1.0
     delivers: bool = True
     errors: dict[str, DarkroomError] = field(default_factory=dict)
-    batches: list[tuple[str, ...]] = field(default_factory=list)
+    steps: list[tuple[str, ...]] = field(default_factory=list)
     received: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     busy_s: float = 0.0
@@ -50,37 +60,71 @@ class FakeReplica:
     is_dead: bool = False
 
     def __post_init__(self) -> None:
-        self._device = asyncio.Lock()
+        self._works: dict[str, _Work] = {}
+        self._device: asyncio.Task[None] | None = None
 
-    async def run(self, jobs: tuple[Job, ...]) -> AsyncIterator[BatchEvent]:
-        """Go through the events of one batch."""
+    @property
+    def batches(self) -> list[tuple[str, ...]]:
+        """The batches in order, each once however many steps it stayed together."""
+        return [batch for batch, _ in itertools.groupby(self.steps)]
+
+    async def run(self, jobs: tuple[Job, ...]) -> AsyncIterator[EngineEvent]:
+        """Go through the events of jobs that came together."""
         self.received.append((self.clock(), tuple(job.job_id for job in jobs)))
-        async with self._device:
-            self._check_alive()
-            self.batches.append(tuple(job.job_id for job in jobs))
-            async for event in self._draw(jobs):
-                yield event
+        self._check_alive()
+        events: asyncio.Queue[EngineEvent | None] = asyncio.Queue()
+        self._works.update((job.job_id, _Work(job, events)) for job in jobs)
+        if self._device is None or self._device.done():
+            self._device = asyncio.create_task(self._draw())
+        for _ in jobs:
+            while not isinstance(event := await events.get(), JobDrawn | JobFailed):
+                if event is None:
+                    self._check_alive()
+                else:
+                    yield event
+            yield event
 
-    async def _draw(self, jobs: tuple[Job, ...]) -> AsyncIterator[BatchEvent]:
-        running = {job.job_id: job for job in jobs}
-        for job_id in running:
-            yield JobStarted(job_id=job_id, replica=self.name)
-        steps = jobs[0].spec.steps
-        for step in range(1, steps + 1):
-            if step == steps:
-                yield BatchDraining()
+    async def _draw(self) -> None:
+        await asyncio.sleep(0)
+        while self._works and not self.is_dead:
+            batch = self._next_batch()
+            self._announce(batch)
             await self.clock.sleep(self.step_s)
             self.busy_s += self.step_s
             self.is_dead = self.doomed
-            self._check_alive()
-            for job_id in [job_id for job_id in running if job_id in self.cancelled]:
-                del running[job_id]
-                yield JobFailed(job_id=job_id, error=JobCancelledError("cancelled"))
-            for job in running.values():
-                if job.report_steps:
-                    yield JobStep(job_id=job.job_id, step=step, steps=steps)
-        for job in running.values():
-            yield self._outcome(job, len(jobs))
+            if not self.is_dead:
+                self._advance(batch)
+        for work in self._works.values():
+            work.events.put_nowait(None)
+
+    def _next_batch(self) -> list[_Work]:
+        works = sorted(self._works.values(), key=lambda work: work.job.urgency)
+        alike = [work for work in works if work.job.spec.batch_key == works[0].job.spec.batch_key]
+        return alike[: self.max_batch]
+
+    def _announce(self, batch: list[_Work]) -> None:
+        self.steps.append(tuple(work.job.job_id for work in batch))
+        for work in batch:
+            if work.step == 0:
+                work.events.put_nowait(JobStarted(job_id=work.job.job_id, replica=self.name))
+            if work.step == work.job.spec.steps - 1:
+                work.events.put_nowait(JobDraining(job_id=work.job.job_id))
+
+    def _advance(self, batch: list[_Work]) -> None:
+        for work in batch:
+            job, steps = work.job, work.job.spec.steps
+            work.step += 1
+            if job.job_id in self.cancelled:
+                self._end(work, JobFailed(job_id=job.job_id, error=JobCancelledError("cancelled")))
+                continue
+            if job.report_steps:
+                work.events.put_nowait(JobStep(job_id=job.job_id, step=work.step, steps=steps))
+            if work.step == steps:
+                self._end(work, self._outcome(job, len(batch)))
+
+    def _end(self, work: _Work, event: EngineEvent) -> None:
+        del self._works[work.job.job_id]
+        work.events.put_nowait(event)
 
     def _check_alive(self) -> None:
         if self.is_dead:
@@ -114,7 +158,7 @@ class FakePool:
     is chosen, not the one with the most.
     """
 
-    def __init__(self, *replicas: FakeReplica, slots_each: int = 2) -> None:
+    def __init__(self, *replicas: FakeReplica, slots_each: int = 20) -> None:
         self.replicas = {replica.name: replica for replica in replicas}
         self.failures = 0
         self.spreads = True
@@ -125,8 +169,8 @@ class FakePool:
 
     @property
     def slots(self) -> int:
-        """One acquisition for each place."""
-        return self._slots_each * len(self.replicas)
+        """Two seekers for each replica."""
+        return 2 * len(self.replicas)
 
     @property
     def pending(self) -> int:
@@ -185,12 +229,21 @@ class RouterBench:
     """A router for the variant `sketch` over fake replicas, and callers who wait for its jobs."""
 
     def __init__(
-        self, *, replicas: int = 1, max_batch: int = 4, delivers: bool = True, finish_s: float = 1.0, **limits: Any
+        self,
+        *,
+        replicas: int = 1,
+        max_batch: int = 4,
+        slots_each: int = 20,
+        delivers: bool = True,
+        finish_s: float = 1.0,
+        **limits: Any,
     ) -> None:
         self.clock = FakeClock()
         self.recorder = Recorder()
-        self.replicas = [FakeReplica(f"replica-{n}", self.clock, delivers=delivers) for n in range(replicas)]
-        self.pool = FakePool(*self.replicas)
+        self.replicas = [
+            FakeReplica(f"replica-{n}", self.clock, max_batch=max_batch, delivers=delivers) for n in range(replicas)
+        ]
+        self.pool = FakePool(*self.replicas, slots_each=slots_each)
         self.finisher = FakeFinisher(self.clock, seconds=finish_s)
         self.router = Router(
             pools={"sketch": self.pool},

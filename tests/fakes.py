@@ -136,13 +136,13 @@ def make_spec(**changes: Any) -> PictureSpec:
 
 def make_job(job_id: str, *, deadline_s: float = 1060.0, arrival_s: float = 1000.0, **changes: Any) -> Job:
     """A job; keyword arguments that a job does not have shape its picture."""
-    own = {name: changes.pop(name) for name in ("start_by_s", "report_steps", "tier") if name in changes}
+    own = {name: changes.pop(name) for name in ("start_by_s", "report_steps", "previews", "tier") if name in changes}
     return Job(job_id=job_id, spec=make_spec(**changes), arrival_s=arrival_s, deadline_s=deadline_s, **own)
 
 
 def make_request(request_id: str = "request", **changes: Any) -> GenerationRequest:
     """A request for one picture; keyword arguments that a request does not have shape its picture."""
-    fields = ("tenant", "endpoint", "num_images", "tier", "start_timeout_s", "report_steps")
+    fields = ("tenant", "endpoint", "num_images", "tier", "start_timeout_s", "report_steps", "previews")
     own = {"tenant": "local", "endpoint": "fal-ai/flux/schnell"} | {
         name: changes.pop(name) for name in fields if name in changes
     }

@@ -13,14 +13,16 @@ SEQUENCE_LENGTH = 8
 SIZES = ((32, 32), (32, 24))
 
 
-def _t5_tokenizer() -> T5Tokenizer:
+def t5_tokenizer() -> T5Tokenizer:
+    """A tokenizer that knows the words of the tests."""
     letters = [(letter, -10.0) for letter in "abcdefghijklmnopqrstuvwxyz<>0123456789"]
     words = [("▁" + word, -1.0) for word in WORDS]
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *words, *letters]
     return T5Tokenizer(vocab=vocabulary, extra_ids=0, additional_special_tokens=[], model_max_length=SEQUENCE_LENGTH)
 
 
-def _clip_tokenizer() -> CLIPTokenizer:
+def clip_tokenizer() -> CLIPTokenizer:
+    """A tokenizer that knows letters and no words."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
     end = "<|endoftext|>"
@@ -67,15 +69,15 @@ def _vae() -> AutoencoderKL:
 def tiny_flux(*, seed: int = 0, width: int = 32, guidance: bool = False, shift: float = 1.0) -> FluxPipeline:
     """A pipeline that draws 32 x 32 noise art from its prompt; equal arguments give equal weights."""
     torch.manual_seed(seed)
-    t5_tokenizer, clip_tokenizer = _t5_tokenizer(), _clip_tokenizer()
-    clip, t5 = _text_encoders(len(t5_tokenizer), len(clip_tokenizer))
+    t5_tokens, clip_tokens = t5_tokenizer(), clip_tokenizer()
+    clip, t5 = _text_encoders(len(t5_tokens), len(clip_tokens))
     pipeline = FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=shift),
         vae=_vae(),
         text_encoder=clip,
-        tokenizer=clip_tokenizer,
+        tokenizer=clip_tokens,
         text_encoder_2=t5,
-        tokenizer_2=t5_tokenizer,
+        tokenizer_2=t5_tokens,
         transformer=_transformer(width, guidance),
     )
     for module in (pipeline.transformer, pipeline.vae, clip, t5):

@@ -9,6 +9,12 @@ from typing import Protocol
 from app.config import DarkroomSettings
 from app.generation import Picture, PictureSpec
 
+# The settings of a variant that change the bytes of its pictures; sizes and steps are in the spec.
+_SHAPING = {
+    "source", "family", "device", "threads", "dtype", "quantization", "determinism", "attention", "compile",
+    "step_cache", "vae_tiling",
+}  # fmt: skip
+
 
 class Blobs(Protocol):
     """The part of a blob store that the cache asks."""
@@ -20,17 +26,20 @@ class Blobs(Protocol):
 
 def exact_key(spec: PictureSpec, *, tenant: str, revision: str) -> str:
     """The key of one picture for one tenant, made by one revision of the model; equal specs have equal keys."""
-    numbers = {"guidance_scale": float(spec.guidance_scale), "strength": float(spec.strength)}
+    numbers = {
+        "guidance_scale": float(spec.guidance_scale),
+        "strength": float(spec.strength),
+        "loras": [asdict(lora) | {"scale": float(lora.scale)} for lora in spec.loras],
+    }
     return _digest({"tenant": tenant, "revision": revision, "spec": asdict(spec) | numbers})
 
 
 def model_revision(settings: DarkroomSettings, variant: str) -> str:
-    """A name for the weights and precision of a variant and of the upscaler behind it."""
+    """A name for the weights of a variant, for how it computes with them, and for the upscaler behind it."""
     drawing = settings.variants.get(variant)
-    shaping = {"source", "family", "dtype", "quantization"}
     return _digest(
         {
-            "variant": drawing.model_dump(mode="json", include=shaping) if drawing is not None else None,
+            "variant": drawing.model_dump(mode="json", include=_SHAPING) if drawing is not None else None,
             "upscaler": settings.upscaler.model_dump(mode="json", include={"source", "max_network_pixels"}),
         }
     )

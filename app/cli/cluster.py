@@ -61,4 +61,4 @@ def serve_config(settings: DarkroomSettings, *, config: Path) -> dict[str, Any]:
 
 def deployment_names(settings: DarkroomSettings) -> list[str]:
     """The deployments of the graph, from the gateway inwards."""
-    return ["Gateway", "Router", *(f"Model-{variant}" for variant in settings.variants), "Upscaler"]
+    return ["Gateway", "Router", *(f"Model-{host}" for host in settings.hosts), "Upscaler"]

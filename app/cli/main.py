@@ -10,6 +10,7 @@ from app.cli.cluster import render
 from app.cli.doctor import doctor
 from app.cli.generate import generate
 from app.cli.reference import config
+from app.cli.solo import solo
 from app.cli.train import train
 from app.cli.up import down, up
 from app.errors import DarkroomError
@@ -23,7 +24,7 @@ def command_line() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (up, down, generate, train, doctor, config, render):
+    for command in (up, down, solo, generate, train, doctor, config, render):
         application.command()(command)
     return application
 

@@ -13,7 +13,7 @@ Schema = dict[str, Any]
 HEADER = """\
 # Configuration reference
 
-Made from the schema in `app/config.py` by `make generated`; change it there, not here.
+Made from the schema in `app/config/` by `make generated`; change it there, not here.
 
 One YAML file describes one Darkroom. `${NAME}` and `${NAME:-default}` stand for environment
 variables. An unknown key, a value out of range or a contradiction is refused at start-up by name.

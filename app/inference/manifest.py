@@ -12,6 +12,7 @@ FILE_NAME = "darkroom.json"
 class Manifest(BaseModel):
     """How a model wants to be run; the defaults suit a folder that says nothing.
 
+    `family` draws it, and `auto` is the one that its diffusers files call for;
     `max_sequence_length` is in tokens, `native_sizes` are width and height in pixels, and
     `prompt_suffix` maps "WIDTHxHEIGHT" to words that the model was trained to see behind
     the prompt of a picture of that size.
@@ -19,7 +20,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    family: str = "flux"
+    family: str = "auto"
     max_sequence_length: PositiveInt | None = None
     native_sizes: tuple[tuple[PositiveInt, PositiveInt], ...] = ()
     prompt_suffix: dict[str, str] = {}

@@ -20,12 +20,12 @@ _PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _JPEG_QUALITY = 95
 
 
-def encode_picture(pixels: Pixels, image_format: ImageFormat) -> bytes:
-    """The file of a picture, PNG or JPEG of quality 95 without chroma subsampling; equal pixels give equal bytes."""
+def encode_picture(pixels: Pixels, image_format: ImageFormat, *, quality: int = _JPEG_QUALITY) -> bytes:
+    """The file of a picture, PNG, or JPEG without chroma subsampling; equal pixels give equal bytes."""
     buffer = io.BytesIO()
     image = Image.fromarray(pixels)
     if image_format is ImageFormat.JPEG:
-        image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling="4:4:4")
+        image.save(buffer, "JPEG", quality=quality, subsampling="4:4:4")
     else:
         image.save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()

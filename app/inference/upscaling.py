@@ -11,8 +11,9 @@ from PIL import Image
 
 from app.config import UpscalerSettings
 from app.errors import ConfigurationError
-from app.inference.loader import BUILTIN_WEIGHTS, choose_device
+from app.inference.loader import choose_device
 from app.inference.pictures import Pixels, cover
+from app.inference.sources import BUILTIN_WEIGHTS
 
 _BUILTIN = "builtin:"
 _SPANDREL_REACH = 32

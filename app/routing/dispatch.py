@@ -1,16 +1,17 @@
-"""Late binding: a job is given to a replica only when the replica can start it next."""
+"""Late binding: a job is given to a replica only when the replica can start it with its next step."""
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from weakref import WeakValueDictionary
 
 from app.errors import ReplicaLostError
-from app.generation import BatchDraining, JobDrawn, JobFailed, JobStarted, JobStep
+from app.generation import EngineEvent, JobDraining, JobDrawn, JobFailed, JobStarted, JobStep
 from app.routing.background import BackgroundTasks
+from app.routing.places import Places
 from app.routing.ports import Pool, Slot
+from app.routing.signal import Signal
 from app.routing.ticket import Ticket
 from app.routing.waiting import WaitingLine
 from app.telemetry.events import JobDispatched, Observer
@@ -22,20 +23,21 @@ ACQUIRE_AGAIN_S = 1.0
 
 
 class _Replica:
-    """What is known of one replica: whose turn it is to compose its next batch, and whether it is lost."""
+    """What is known of one replica: whose turn it is to fill it, its places, and whether it is lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_batch: int) -> None:
         self.turn = asyncio.Lock()
+        self.places = Places(max_batch)
         self.is_lost = False
 
 
 class Dispatcher:
-    """Gives the replicas of one variant their batches, the most urgent jobs first.
+    """Gives the replicas of one variant their jobs, the most urgent first.
 
-    A batch is composed only once a slot is held and the batch before it on the same replica
-    has begun its last step, so that one batch runs and at most one waits beside it. Drawn
-    pictures go to `deliver` with the name of their replica. Jobs whose replica is lost are
-    queued a second time, then fail with ReplicaLostError.
+    Jobs leave the queue only once a slot is held and there is a place for them on its replica:
+    one that is free, that of a job in its last step, or that of a less urgent job, which the
+    replica then pauses. Drawn pictures go to `deliver` with the name of their replica. Jobs
+    whose replica is lost are queued a second time, then fail with ReplicaLostError.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class Dispatcher:
         self._running: dict[str, Ticket] = {}
         self._replicas: WeakValueDictionary[str, _Replica] = WeakValueDictionary()
         self._tasks = BackgroundTasks()
-        self._acquisitions = 0
+        self._changed = Signal()
         self._seeking = 0
+        self._idle = 0
 
     def submit(self, ticket: Ticket, *, max_queued: int) -> None:
         """Queue a job; raises OverloadedError when `max_queued` wait already."""
         self._line.admit(ticket, max_queued=max_queued)
+        self._changed.give()
         self._seek()
 
     def cancel(self, job_id: str) -> None:
@@ -78,68 +82,83 @@ class Dispatcher:
         await self._tasks.close()
 
     def _seek(self) -> None:
-        batches = math.ceil(len(self._line) / self._max_batch)
-        while self._seeking < batches and self._acquisitions < self._pool.slots:
+        """Look for a slot for each waiting job, as far as the pool lets so many stand without jobs.
+
+        A slot may turn out to be on a busy replica: that one waits there, and another is looked for.
+        """
+        while self._seeking < len(self._line) and self._idle < self._pool.slots:
             self._seeking += 1
-            self._acquisitions += 1
+            self._idle += 1
             self._tasks.start(self._serve_one())
 
     async def _serve_one(self) -> None:
-        try:
-            async with AsyncExitStack() as held:
-                try:
-                    slot = await held.enter_async_context(self._pool.acquire())
-                finally:
-                    self._seeking -= 1
-                self._seek()
-                await self._serve(slot)
-        except Exception:
-            logger.warning("no slot could be had", exc_info=True)
-            await self._sleep(ACQUIRE_AGAIN_S)
-        finally:
-            self._acquisitions -= 1
-            self._seek()
+        idle, seeking = ExitStack(), ExitStack()
+        idle.callback(self._found_work)
+        seeking.callback(self._found_slot)
+        with idle, seeking:
+            try:
+                async with self._pool.acquire() as slot:
+                    seeking.close()
+                    replica = self._replicas.setdefault(slot.replica, _Replica(self._max_batch))
+                    if group := await self._group_for(replica):
+                        idle.close()
+                        await self._run(slot, group, replica=replica)
+            except Exception:
+                logger.warning("no slot could be had", exc_info=True)
+                await self._sleep(ACQUIRE_AGAIN_S)
 
-    async def _serve(self, slot: Slot) -> None:
-        with ExitStack() as turn:
-            replica = self._replicas.setdefault(slot.replica, _Replica())
-            await replica.turn.acquire()
-            turn.callback(replica.turn.release)
-            if not replica.is_lost and (batch := self._line.take_batch(self._max_batch)):
-                await self._run(slot, batch, replica=replica, turn=turn)
+    def _found_slot(self) -> None:
+        self._seeking -= 1
+        self._seek()
 
-    async def _run(self, slot: Slot, batch: tuple[Ticket, ...], *, replica: _Replica, turn: ExitStack) -> None:
-        self._running.update((ticket.job.job_id, ticket) for ticket in batch)
+    def _found_work(self) -> None:
+        self._idle -= 1
+        self._seek()
+
+    async def _group_for(self, replica: _Replica) -> tuple[Ticket, ...]:
+        """The jobs that can start on the replica, once there are some; empty when none wait or it is lost."""
+        async with replica.turn:
+            while not replica.is_lost and (head := self._line.head) is not None:
+                if room := replica.places.room_for(head.job):
+                    group = self._line.take(room)
+                    replica.places.fill(ticket.job for ticket in group)
+                    return group
+                await self._changed.wait()
+            return ()
+
+    async def _run(self, slot: Slot, group: tuple[Ticket, ...], *, replica: _Replica) -> None:
+        self._running.update((ticket.job.job_id, ticket) for ticket in group)
         try:
-            self._send_off(batch, slot.replica)
-            async for event in slot.run(tuple(ticket.job for ticket in batch)):
-                if isinstance(event, BatchDraining):
-                    turn.close()
-                else:
-                    self._pass_on(event, slot.replica)
+            self._send_off(group, slot.replica)
+            async for event in slot.run(tuple(ticket.job for ticket in group)):
+                self._pass_on(event, slot.replica)
+                if isinstance(event, JobDraining | JobDrawn | JobFailed) and replica.places.leave(event.job_id):
+                    self._changed.give()
         except Exception:
             replica.is_lost = True
             logger.warning("replica %s was lost", slot.replica, exc_info=True)
         finally:
-            unfinished = [ticket for ticket in batch if self._running.pop(ticket.job.job_id, None)]
+            unfinished = [ticket for ticket in group if self._running.pop(ticket.job.job_id, None)]
+            for ticket in group:
+                replica.places.leave(ticket.job.job_id)
+            self._changed.give()
         self._dispatch_again(unfinished)
 
-    def _send_off(self, batch: tuple[Ticket, ...], replica: str) -> None:
+    def _send_off(self, group: tuple[Ticket, ...], replica: str) -> None:
         now_s = self._clock()
-        for ticket in batch:
+        for ticket in group:
             ticket.dispatches += 1
             self._observe(
                 JobDispatched(
                     job_id=ticket.job.job_id,
                     variant=ticket.job.spec.variant,
                     replica=replica,
-                    batch_size=len(batch),
                     enqueued_s=ticket.enqueued_s,
                     dispatched_s=now_s,
                 )
             )
 
-    def _pass_on(self, event: JobStarted | JobStep | JobDrawn | JobFailed, replica: str) -> None:
+    def _pass_on(self, event: EngineEvent, replica: str) -> None:
         ticket = self._running.get(event.job_id)
         if ticket is None:
             return
@@ -168,5 +187,6 @@ class Dispatcher:
                 continue
             if ticket.dispatches < MOST_DISPATCHES:
                 self._line.push(ticket)
+                self._seek()
             else:
                 ticket.fail(ReplicaLostError("the replica that worked on the job was lost, and so was the next"))

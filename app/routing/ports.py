@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.generation import BatchEvent, Job
+from app.generation import EngineEvent, Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +18,15 @@ class Finished:
 
 
 class Slot(Protocol):
-    """Room for one batch on one replica, reserved until the acquisition is left."""
+    """Room for jobs that start together on one replica, reserved until the acquisition is left."""
 
     @property
     def replica(self) -> str:
         """The name of the replica, unique within its pool."""
         ...
 
-    def run(self, jobs: tuple[Job, ...]) -> AsyncIterator[BatchEvent]:
-        """Run one batch: ends after a JobDrawn or a JobFailed for each job; raises when the replica is lost."""
+    def run(self, jobs: tuple[Job, ...]) -> AsyncIterator[EngineEvent]:
+        """Run the jobs: ends after a JobDrawn or a JobFailed for each; raises when the replica is lost."""
         ...
 
 
@@ -35,7 +35,7 @@ class Pool(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many acquisitions may be pending or held at once; follows the number of replicas."""
+        """How many acquisitions may be pending, or held without jobs, at once; follows the number of replicas."""
         ...
 
     def acquire(self) -> AbstractAsyncContextManager[Slot]:

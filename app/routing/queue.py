@@ -39,6 +39,11 @@ class DeadlineQueue:
         self._by_id[job.job_id] = entry
         insort(self._entries, entry)
 
+    @property
+    def head(self) -> Job | None:
+        """The most urgent job."""
+        return self._entries[0].job if self._entries else None
+
     def pop_batch(self, limit: int) -> tuple[Job, ...]:
         """Take the most urgent job and the most urgent others that can share its batch, `limit` at most."""
         if not self._entries:

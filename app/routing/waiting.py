@@ -53,7 +53,13 @@ class WaitingLine:
         if job.start_by_s is not None:
             self._alarm.set(self._queue.next_expiry_s())
 
-    def take_batch(self, limit: int) -> tuple[Ticket, ...]:
+    @property
+    def head(self) -> Ticket | None:
+        """The most urgent ticket."""
+        job = self._queue.head
+        return None if job is None else self._tickets[job.job_id]
+
+    def take(self, limit: int) -> tuple[Ticket, ...]:
         """The most urgent ticket, and the most urgent others that can share its batch; empty when none wait."""
         batch = tuple(self._tickets.pop(job.job_id) for job in self._queue.pop_batch(limit))
         if batch:

@@ -1,12 +1,14 @@
 """The job store: queued requests, from their acknowledgement until their result has been kept long enough."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from app.errors import DarkroomError, UnknownRequestError
+from app.config import StorageSettings
+from app.errors import ConfigurationError, DarkroomError, UnknownRequestError
 from app.generation import Generation
 
 
@@ -99,3 +101,10 @@ class MemoryJobStore:
             if completed_s >= oldest_s and len(self._completed) <= self._max_completed:
                 return
             del self._completed[request_id]
+
+
+def open_jobs(settings: StorageSettings) -> JobStore:
+    """The configured store; raises ConfigurationError for one that is not served yet."""
+    if settings.jobs != "memory":
+        raise ConfigurationError(f"storage.jobs: {settings.jobs.partition(':')[0]} is not served yet; set jobs: memory")
+    return MemoryJobStore(ttl_s=settings.result_ttl_s, max_completed=settings.max_results, clock=time.time)

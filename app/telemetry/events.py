@@ -52,12 +52,11 @@ class JobEnqueued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDispatched:
-    """A job left its queue for a replica, in a batch of `batch_size`."""
+    """A job left its queue for a replica."""
 
     job_id: str
     variant: str
     replica: str
-    batch_size: int
     enqueued_s: float
     dispatched_s: float
 
@@ -75,14 +74,46 @@ class JobDropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
-    """One denoising step of a batch."""
+    """One denoising step of a batch; `progress` has the steps done and the steps in all of each of its jobs.
+
+    `predicted_s` is what the cost model had expected, where it knew anything.
+    """
 
     job_ids: tuple[str, ...]
+    progress: tuple[tuple[int, int], ...]
     variant: str
-    step: int
-    steps: int
     started_s: float
     ended_s: float
+    predicted_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSplit:
+    """A step failed for a batch of that size, and was tried again in two parts."""
+
+    variant: str
+    batch_size: int
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPaused:
+    """A job that took part in the last step of its batch waits during the next, behind more urgent work."""
+
+    job_id: str
+    variant: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryObserved:
+    """How a replica's device memory stands: bytes of tensors, of their allocator, and free for both."""
+
+    replica: str
+    allocated_bytes: int
+    reserved_bytes: int
+    free_bytes: int
+    fragmentation: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +138,27 @@ class VariantReady:
     resident_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantLoaded:
+    """A variant's weights came into a replica's memory, whose models then took `resident_bytes` together."""
+
+    variant: str
+    replica: str
+    load_s: float
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantEvicted:
+    """A variant's weights, unused for `idle_s`, gave way to another's; `resident_bytes` is what stayed."""
+
+    variant: str
+    replica: str
+    idle_s: float
+    freed_bytes: int
+    resident_bytes: int
+
+
 Event = (
     RequestReceived
     | RequestCompleted
@@ -115,8 +167,13 @@ Event = (
     | JobDispatched
     | JobDropped
     | StepDone
+    | BatchSplit
+    | JobPaused
+    | MemoryObserved
     | StageDone
     | VariantReady
+    | VariantLoaded
+    | VariantEvicted
 )
 
 Observer = Callable[[Event], None]

@@ -9,6 +9,7 @@ from app.telemetry.events import Event, Observer
 
 LATENCY_BOUNDARIES_MS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000)
 BATCH_BOUNDARIES = (1, 2, 4, 8, 16, 32)
+ERROR_BOUNDARIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Counter(Protocol):
@@ -68,7 +69,7 @@ class MetricsObserver:
             "darkroom_queue_ms", "Wait of a job for its slot, ms.", LATENCY_BOUNDARIES_MS, ("variant",)
         )
         self._batch_size = registry.histogram(
-            "darkroom_batch_size", "Pictures denoised together.", BATCH_BOUNDARIES, ("variant",)
+            "darkroom_batch_size", "Pictures denoised together in one step.", BATCH_BOUNDARIES, ("variant",)
         )
         self._dropped = registry.counter(
             "darkroom_dropped_jobs", "Jobs that left the queue without running.", ("variant", "reason")
@@ -79,7 +80,24 @@ class MetricsObserver:
         self._stage_ms = registry.histogram(
             "darkroom_stage_ms", "Stages other than denoising, ms.", LATENCY_BOUNDARIES_MS, ("stage", "variant")
         )
+        self._prediction_error = registry.histogram(
+            "darkroom_step_prediction_error",
+            "Predicted over measured time of a step, less one, without its sign.",
+            ERROR_BOUNDARIES,
+            ("variant",),
+        )
+        self._splits = registry.counter(
+            "darkroom_batch_splits", "Batches that failed and were tried again in parts.", ("variant", "out_of_memory")
+        )
+        self._pauses = registry.counter("darkroom_job_pauses", "Jobs paused for more urgent ones.", ("variant",))
+        self._memory_bytes = registry.gauge("darkroom_device_memory_bytes", "Memory of the device.", ("kind",))
+        self._fragmentation = registry.gauge(
+            "darkroom_device_memory_fragmentation", "Share of the allocator's memory that no tensor uses.", ()
+        )
         self._load_s = registry.gauge("darkroom_variant_load_s", "Loading and warming of a variant, s.", ("variant",))
+        self._moves = registry.counter(
+            "darkroom_variant_moves", "Weights loaded on demand, or evicted for others.", ("variant", "move")
+        )
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -96,18 +114,48 @@ class MetricsObserver:
                 self._queued.set(event.queued, {"variant": event.variant})
             case events.JobDispatched():
                 self._queue_ms.observe(_ms(event.enqueued_s, event.dispatched_s), {"variant": event.variant})
-                self._batch_size.observe(event.batch_size, {"variant": event.variant})
             case events.JobDropped():
                 self._dropped.inc(1, {"variant": event.variant, "reason": event.reason})
             case events.StepDone():
-                self._step_ms.observe(_ms(event.started_s, event.ended_s), {"variant": event.variant})
+                self._step(event)
+            case events.BatchSplit():
+                self._splits.inc(1, {"variant": event.variant, "out_of_memory": str(event.out_of_memory).lower()})
+            case events.JobPaused():
+                self._pauses.inc(1, {"variant": event.variant})
+            case events.MemoryObserved():
+                self._memory(event)
             case events.StageDone():
                 tags = {"stage": event.stage, "variant": event.variant}
                 self._stage_ms.observe(_ms(event.started_s, event.ended_s), tags)
             case events.VariantReady():
                 self._load_s.set(event.load_s + event.warm_s, {"variant": event.variant})
+            case events.VariantLoaded():
+                self._move(event, "loaded")
+            case events.VariantEvicted():
+                self._move(event, "evicted")
             case events.RequestReceived():
                 pass
+
+    def _step(self, event: events.StepDone) -> None:
+        tags, taken_s = {"variant": event.variant}, event.ended_s - event.started_s
+        self._step_ms.observe(_ms(event.started_s, event.ended_s), tags)
+        self._batch_size.observe(len(event.job_ids), tags)
+        if event.predicted_s is not None and taken_s > 0:
+            self._prediction_error.observe(abs(event.predicted_s / taken_s - 1), tags)
+
+    def _move(self, event: events.VariantLoaded | events.VariantEvicted, move: str) -> None:
+        self._moves.inc(1, {"variant": event.variant, "move": move})
+        self._memory_bytes.set(event.resident_bytes, {"kind": "weights"})
+
+    def _memory(self, event: events.MemoryObserved) -> None:
+        kinds = {
+            "allocated": event.allocated_bytes,
+            "reserved": event.reserved_bytes,
+            "free": event.free_bytes,
+        }
+        for kind, value in kinds.items():
+            self._memory_bytes.set(value, {"kind": kind})
+        self._fragmentation.set(event.fragmentation)
 
 
 def broadcast(*observers: Observer) -> Observer:

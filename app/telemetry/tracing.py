@@ -56,15 +56,15 @@ class TracingObserver:
                 attributes: Attributes = {"endpoint": event.endpoint, "pictures": event.pictures}
                 self._root(event, attributes)
             case events.JobDispatched():
-                attributes = {"variant": event.variant, "replica": event.replica, "batch_size": event.batch_size}
+                attributes = {"variant": event.variant, "replica": event.replica}
                 self._child(event.job_id, "queue", (event.enqueued_s, event.dispatched_s), attributes)
             case events.JobDropped():
                 attributes = {"variant": event.variant, "dropped": event.reason}
                 self._child(event.job_id, "queue", (event.enqueued_s, event.dropped_s), attributes)
             case events.StepDone():
-                attributes = {"variant": event.variant, "step": event.step, "steps": event.steps}
-                attributes["batch_size"] = len(event.job_ids)
-                for job_id in event.job_ids:
+                for job_id, (step, steps) in zip(event.job_ids, event.progress, strict=True):
+                    attributes = {"variant": event.variant, "step": step, "steps": steps}
+                    attributes["batch_size"] = len(event.job_ids)
                     self._child(job_id, "step", (event.started_s, event.ended_s), attributes)
             case events.StageDone():
                 self._child(event.job_id, event.stage, (event.started_s, event.ended_s), {"variant": event.variant})

@@ -7,6 +7,8 @@ import pytest
 from app.api.fal.schemas import (
     AuraSrInput,
     EsrganInput,
+    FluxLoraImageToImageInput,
+    FluxLoraInput,
     FluxSchnellInput,
     ImageToImageInput,
     ModelInput,
@@ -27,6 +29,7 @@ COMMON = {
     "output_format": "jpeg",
     "acceleration": "none",
     "guidance_scale": 3.5,
+    "loras": [],
 }
 DEFAULTS = [
     pytest.param(
@@ -37,6 +40,15 @@ DEFAULTS = [
     ),
     pytest.param(
         ImageToImageInput, EDIT, COMMON | {"num_inference_steps": 40, "strength": 0.95}, id="flux/dev/image-to-image"
+    ),
+    pytest.param(
+        FluxLoraInput, PROMPT, COMMON | {"num_inference_steps": 28, "image_size": "landscape_4_3"}, id="flux-lora"
+    ),
+    pytest.param(
+        FluxLoraImageToImageInput,
+        EDIT,
+        COMMON | {"num_inference_steps": 28, "strength": 0.85},
+        id="flux-lora/image-to-image",
     ),
     pytest.param(
         EsrganInput,
@@ -86,6 +98,11 @@ def test_image_size(preset: object, pixels: tuple[int, int]) -> None:
     assert validated(TextToImageInput, PROMPT | {"image_size": preset}).image_size.pixels == pixels
 
 
+def lora(path: str = "ink.safetensors", scale: object = 1) -> dict[str, Any]:
+    """An input with one LoRA."""
+    return PROMPT | {"loras": [{"path": path, "scale": scale}]}
+
+
 REFUSALS = [
     (FluxSchnellInput, {}, ("prompt",), "missing", {}),
     (FluxSchnellInput, {"prompt": None}, ("prompt",), "string_type", {}),
@@ -127,6 +144,12 @@ REFUSALS = [
     (ImageToImageInput, PROMPT, ("image_url",), "missing", {}),
     (ImageToImageInput, EDIT | {"strength": 0}, ("strength",), "greater_than_equal", {"ge": 0.01}),
     (ImageToImageInput, EDIT | {"strength": 1.1}, ("strength",), "less_than_equal", {"le": 1.0}),
+    (FluxLoraInput, PROMPT | {"guidance_scale": 36}, ("guidance_scale",), "less_than_equal", {"le": 35.0}),
+    (FluxLoraInput, PROMPT | {"loras": "ink.safetensors"}, ("loras",), "list_type", {}),
+    (FluxLoraInput, PROMPT | {"loras": [{}]}, ("loras", 0, "path"), "missing", {}),
+    (FluxLoraInput, lora(scale=-0.1), ("loras", 0, "scale"), "greater_than_equal", {"ge": 0.0}),
+    (FluxLoraInput, lora(scale=4.1), ("loras", 0, "scale"), "less_than_equal", {"le": 4.0}),
+    (FluxLoraInput, lora(scale="nan"), ("loras", 0, "scale"), "finite_number", {}),
     (EsrganInput, {}, ("image_url",), "missing", {}),
     (EsrganInput, IMAGE | {"scale": 0.5}, ("scale",), "greater_than_equal", {"ge": 1.0}),
     (EsrganInput, IMAGE | {"scale": 9}, ("scale",), "less_than_equal", {"le": 8.0}),
@@ -139,12 +162,12 @@ REFUSALS = [
 @pytest.mark.parametrize(
     ("schema", "payload", "field", "issue_type", "context"),
     REFUSALS,
-    ids=[f"{schema.__name__} {'.'.join(field)} {issue_type}" for schema, _, field, issue_type, _ in REFUSALS],
+    ids=[f"{schema.__name__} {'.'.join(map(str, field))} {issue_type}" for schema, _, field, issue_type, _ in REFUSALS],
 )
 def test_refusal(
     schema: type[ModelInput],
     payload: dict[str, Any],
-    field: tuple[str, ...],
+    field: tuple[str | int, ...],
     issue_type: str,
     context: dict[str, Any] | None,
 ) -> None:
@@ -177,4 +200,30 @@ def test_all_wrong_fields_are_named_at_once() -> None:
 
 def test_unknown_fields_are_ignored() -> None:
     """Fields that an endpoint does not have do no harm."""
-    assert validated(TextToImageInput, PROMPT | {"loras": [1], "expand_prompt": True}).prompt == "a dot"
+    assert validated(TextToImageInput, PROMPT | {"controlnets": [1], "expand_prompt": True}).prompt == "a dot"
+
+
+def test_loras_have_a_documented_scale() -> None:
+    """A LoRA acts once as strongly as it was made, unless the caller says otherwise; the order is kept."""
+    loras = [{"path": "styles/ink.safetensors"}, {"path": "a b.safetensors", "scale": 0, "force": True}]
+    found = validated(FluxLoraInput, PROMPT | {"loras": loras}).loras
+
+    assert [(each.path, each.scale) for each in found] == [("styles/ink.safetensors", 1), ("a b.safetensors", 0)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "/etc/passwd.safetensors", "../ink.safetensors", "a/../ink.safetensors", "./ink.safetensors",
+        "a//ink.safetensors", "a\\ink.safetensors", "C:ink.safetensors", "https://a/ink.safetensors", "a\n.safetensors",
+        "a\0.safetensors", "ink.pt", "someone/style", "~/ink.safetensors/", "x" * 300 + ".safetensors",
+    ],
+)  # fmt: skip
+def test_loras_are_named_by_a_plain_path(path: str) -> None:
+    """Nothing but a relative path of a safetensors file is accepted: no URL, no way out of the folder."""
+    with pytest.raises(InvalidInputError) as refused:
+        validated(FluxLoraInput, lora(path))
+
+    (issue,) = refused.value.issues
+    assert (issue.loc, issue.issue_type) == (("body", "loras", 0, "path"), "value_error")
+    assert "LoRA" in issue.message

@@ -31,14 +31,14 @@ class Dialect:
         """The base of the URLs in answers to this call."""
         return base_url(request, self.settings.public_url)
 
-    def call(self, request: Request, *, tier: Tier, report_steps: bool = False) -> Call:
+    def call(self, request: Request, *, tier: Tier, previews: bool = False) -> Call:
         """What the call says beside its input; raises BadRequestError for a malformed header."""
         return Call(
             request_id=request.state.request_id,
             tier=tier,
             base_url=self.base_url(request),
             start_timeout_s=start_timeout_s(request.headers),
-            report_steps=report_steps,
+            previews=previews,
         )
 
     async def body(self, request: Request) -> bytes:

@@ -51,12 +51,12 @@ class DirectRoutes:
         return await self._dialect.answer(endpoint, generation, request, inline=asked.inline)
 
     async def _stream(self, endpoint: Endpoint, request: Request) -> Response:
-        asked = await self._asked(endpoint, request, report_steps=True)
+        asked = await self._asked(endpoint, request, previews=self._dialect.settings.stream_previews)
         events = self._events(endpoint, asked, request)
         return await EventStream.opened(events, request, stops=self._dialect.settings.cancel_on_disconnect)
 
-    async def _asked(self, endpoint: Endpoint, request: Request, *, report_steps: bool = False) -> GenerationRequest:
-        call = self._dialect.call(request, tier=Tier.INTERACTIVE, report_steps=report_steps)
+    async def _asked(self, endpoint: Endpoint, request: Request, *, previews: bool = False) -> GenerationRequest:
+        call = self._dialect.call(request, tier=Tier.INTERACTIVE, previews=previews)
         payload = parse_object(await self._dialect.body(request))
         return await self._dialect.translator.request(endpoint, payload, call)
 

@@ -9,6 +9,8 @@ from app.api.fal.schemas import (
     DrawingInput,
     EnlargingInput,
     EsrganInput,
+    FluxLoraImageToImageInput,
+    FluxLoraInput,
     FluxSchnellInput,
     ImageToImageInput,
     TextToImageInput,
@@ -23,6 +25,8 @@ _DRAWING_SCHEMAS: dict[tuple[Task, str], type[DrawingInput]] = {
     (Task.TEXT_TO_IMAGE, "fal-ai/flux-1/dev"): TextToImageInput,
     (Task.IMAGE_TO_IMAGE, "fal-ai/flux/dev/image-to-image"): ImageToImageInput,
     (Task.IMAGE_TO_IMAGE, "fal-ai/flux-1/dev/image-to-image"): ImageToImageInput,
+    (Task.TEXT_TO_IMAGE, "fal-ai/flux-lora"): FluxLoraInput,
+    (Task.IMAGE_TO_IMAGE, "fal-ai/flux-lora/image-to-image"): FluxLoraImageToImageInput,
 }
 _DRAWING_SCHEMA_BY_TASK: dict[Task, type[DrawingInput]] = {
     Task.TEXT_TO_IMAGE: TextToImageInput,

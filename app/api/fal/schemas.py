@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from app.api.fal.sizes import CUSTOM, PRESET, RequestedSize, SizePreset
 from app.errors import FieldIssue, InvalidInputError
 from app.generation import ImageFormat
+from app.lora_files import complaint_about
 
 # The largest integer that every JSON client keeps exactly.
 MAX_SEED = 2**53 - 1
@@ -25,6 +26,23 @@ class ModelInput(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
     sync_mode: bool = Field(default=False, description="Answer with the picture itself, as a data URI, not its URL.")
+
+
+def _named_well(path: str) -> str:
+    if complaint := complaint_about(path):
+        raise PydanticCustomError("value_error", "{complaint}", {"complaint": complaint})
+    return path
+
+
+class LoraWeight(BaseModel):
+    """A LoRA and how strongly it acts."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    path: Annotated[str, AfterValidator(_named_well)] = Field(
+        description="The LoRA's file below the folder of LoRAs that the server is configured with."
+    )
+    scale: float = Field(default=1, ge=0, le=4, description="How strongly the LoRA acts; 0 not at all.")
 
 
 class FluxInput(ModelInput):
@@ -42,6 +60,7 @@ class FluxInput(ModelInput):
         default=3.5, ge=1, le=20, description="How closely the image should follow the prompt."
     )
     num_images: int = Field(default=1, ge=1, le=4, description="The number of images to generate.")
+    loras: list[LoraWeight] = Field(default=[], description="The LoRAs to use, which act together in this order.")
     enable_safety_checker: bool = Field(default=True, description="Accepted for compatibility; nothing is filtered.")
     output_format: ImageFormat = Field(default=ImageFormat.JPEG, description="The format of the generated image.")
     acceleration: Literal["none", "regular", "high"] = Field(
@@ -71,6 +90,26 @@ class ImageToImageInput(FluxInput):
         default=0.95, ge=0.01, le=1, description="How far the answer may depart from the image; 1 ignores it."
     )
     num_inference_steps: int = Field(default=40, ge=1, le=50, description="The number of inference steps to perform.")
+
+
+class FluxLoraInput(TextToImageInput):
+    """fal-ai/flux-lora."""
+
+    guidance_scale: float = Field(
+        default=3.5, ge=0, le=35, description="How closely the image should follow the prompt."
+    )
+
+
+class FluxLoraImageToImageInput(ImageToImageInput):
+    """fal-ai/flux-lora/image-to-image."""
+
+    strength: float = Field(
+        default=0.85, ge=0.01, le=1, description="How far the answer may depart from the image; 1 ignores it."
+    )
+    num_inference_steps: int = Field(default=28, ge=1, le=50, description="The number of inference steps to perform.")
+    guidance_scale: float = Field(
+        default=3.5, ge=0, le=35, description="How closely the image should follow the prompt."
+    )
 
 
 def _not_offered(asked: bool) -> bool:

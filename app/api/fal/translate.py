@@ -1,16 +1,27 @@
 """From fal's input to the one internal form of a request."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from app.api.fal.endpoints import DrawingEndpoint, Endpoint, UpscalingEndpoint
-from app.api.fal.schemas import AuraSrInput, DrawingInput, EnlargingInput, EsrganInput, ImageToImageInput, validated
+from app.api.fal.schemas import (
+    AuraSrInput,
+    DrawingInput,
+    EnlargingInput,
+    EsrganInput,
+    ImageToImageInput,
+    LoraWeight,
+    validated,
+)
 from app.api.fal.sizes import fitted
 from app.api.fal.sources import Source, SourcePictures
 from app.api.refusals import refused_file
+from app.config import VariantSettings
 from app.errors import FieldIssue, InvalidInputError
-from app.generation import GenerationRequest, ImageFormat, PictureSpec, Task, Tier
+from app.generation import GenerationRequest, ImageFormat, Lora, PictureSpec, Task, Tier
+from app.lora_files import LoraStamps, lora_folder_of
 
 MAX_UPSCALED_SIDE = 4096
 _TENANT = "local"
@@ -25,7 +36,7 @@ class Call:
     tier: Tier
     base_url: str
     start_timeout_s: float | None = None
-    report_steps: bool = False
+    previews: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +48,15 @@ class _Canvas:
 
 
 class Translator:
-    """Validates inputs, fixes what the caller left open, and brings input pictures into the blob store."""
+    """Validates inputs, fixes what the caller left open, and brings input pictures into the blob store.
+
+    LoRAs are stamped with the content that their files have now.
+    """
 
     def __init__(self, *, sources: SourcePictures, draw_seed: Callable[[], int]) -> None:
         self._sources = sources
         self._draw_seed = draw_seed
+        self._stamps = LoraStamps()
 
     async def request(self, endpoint: Endpoint, payload: dict[str, Any], call: Call) -> GenerationRequest:
         """The internal request; raises InvalidInputError that names what is wrong."""
@@ -55,6 +70,7 @@ class Translator:
 
     async def _drawing(self, endpoint: DrawingEndpoint, inputs: DrawingInput, call: Call) -> GenerationRequest:
         steps = _steps(endpoint, inputs)
+        loras = await self._loras(endpoint.variant_settings, inputs.loras)
         canvas = await self._canvas(inputs, call.base_url)
         native_width, native_height = endpoint.variant_settings.native_size(canvas.width, canvas.height)
         spec = PictureSpec(
@@ -70,9 +86,22 @@ class Translator:
             guidance_scale=inputs.guidance_scale,
             strength=canvas.strength,
             source_key=canvas.source_key,
+            loras=loras,
             image_format=inputs.output_format,
         )
         return _request(endpoint, call, spec=spec, inline=inputs.sync_mode, num_images=inputs.num_images)
+
+    async def _loras(self, settings: VariantSettings, asked: list[LoraWeight]) -> tuple[Lora, ...]:
+        if not asked:
+            return ()
+        folder = lora_folder_of(settings)
+        if folder is None:
+            raise _refused_loras("feature_not_supported", "This endpoint takes no LoRAs")
+        if len(asked) > settings.max_loras:
+            message = f"At most {settings.max_loras} LoRAs act together"
+            raise _refused_loras("sequence_too_long", message, max_length=settings.max_loras)
+        loras = [Lora(path=lora.path, scale=lora.scale) for lora in asked]
+        return await asyncio.to_thread(self._stamps.stamped, loras, folder)
 
     async def _canvas(self, inputs: DrawingInput, base_url: str) -> _Canvas:
         if isinstance(inputs, ImageToImageInput):
@@ -92,7 +121,7 @@ def _request(
         num_images=num_images,
         tier=call.tier,
         start_timeout_s=call.start_timeout_s,
-        report_steps=call.report_steps,
+        previews=call.previews,
         inline=inline,
     )
 
@@ -106,6 +135,10 @@ def _steps(endpoint: DrawingEndpoint, inputs: DrawingInput) -> int:
         loc = ("body", "num_inference_steps")
         raise InvalidInputError((FieldIssue(loc, message, "less_than_equal", {"le": limit}),))
     return inputs.num_inference_steps
+
+
+def _refused_loras(issue_type: str, message: str, **context: Any) -> InvalidInputError:
+    return InvalidInputError((FieldIssue(("body", "loras"), message, issue_type, context),))
 
 
 def _upscaled(source: Source, inputs: EnlargingInput) -> PictureSpec:

@@ -1,6 +1,6 @@
 """The FLUX family: what FluxPipeline and FluxImg2ImgPipeline of diffusers compute, one step at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from app.generation import PictureSpec
 from app.inference.manifest import Manifest
 from app.inference.pictures import Pixels, cover
 from app.inference.pipelines.contract import PromptEmbedding, SampleState
+from app.inference.pipelines.previews import predicted_end, reduced
 
 _DEFAULT_SEQUENCE_LENGTH = 512
 
@@ -21,16 +22,24 @@ _DEFAULT_SEQUENCE_LENGTH = 512
 class FluxStepPipeline:
     """A FLUX model that draws in steps; `parts` is the diffusers pipeline that holds its networks."""
 
-    def __init__(self, pipeline: FluxPipeline, manifest: Manifest) -> None:
+    reports_velocity = True
+
+    def __init__(self, pipeline: FluxPipeline, manifest: Manifest, encoder_revision: str = "") -> None:
         self.parts = pipeline
         self._manifest = manifest
+        self._encoder_revision = encoder_revision
         self._sequence_length = manifest.max_sequence_length or _DEFAULT_SEQUENCE_LENGTH
 
+    def embedding_key(self, spec: PictureSpec) -> Hashable:
+        """The words that the text encoders see, and which encoders they are."""
+        words = self._manifest.prompt_for(spec.prompt, spec.native_width, spec.native_height)
+        return "flux", self._encoder_revision, words, self._sequence_length
+
     @torch.inference_mode()
-    def encode(self, prompt: str, width: int, height: int) -> PromptEmbedding:
-        """The embedding of a prompt for a picture of that native size in pixels."""
+    def encode(self, spec: PictureSpec) -> PromptEmbedding:
+        """The embedding of the spec's prompt; FLUX knows no negative one."""
         tokens, pooled, _ = self.parts.encode_prompt(
-            prompt=self._manifest.prompt_for(prompt, width, height),
+            prompt=self._manifest.prompt_for(spec.prompt, spec.native_width, spec.native_height),
             device=self._device,
             max_sequence_length=self._sequence_length,
         )
@@ -53,6 +62,7 @@ class FluxStepPipeline:
             width=spec.native_width,
             height=spec.native_height,
             guidance_scale=spec.guidance_scale,
+            loras=spec.loras,
         )
 
     @torch.inference_mode()
@@ -67,10 +77,21 @@ class FluxStepPipeline:
     @torch.inference_mode()
     def decode(self, state: SampleState) -> Pixels:
         """The picture that the state shows."""
+        return self._picture(self._unpack(state, state.latents))
+
+    @torch.inference_mode()
+    def preview(self, before: SampleState, after: SampleState) -> Pixels:
+        """The predicted end of the path, decoded from reduced latents."""
+        return self._picture(reduced(self._unpack(after, predicted_end(before, after)), self.parts.vae_scale_factor))
+
+    def _unpack(self, state: SampleState, latents: torch.Tensor) -> torch.Tensor:
+        scale = self.parts.vae_scale_factor
+        unpacked: torch.Tensor = self.parts._unpack_latents(latents, state.height, state.width, scale)
+        return unpacked
+
+    def _picture(self, latents: torch.Tensor) -> Pixels:
         config = self.parts.vae.config
-        latents = self.parts._unpack_latents(state.latents, state.height, state.width, self.parts.vae_scale_factor)
-        latents = latents / config.scaling_factor + config.shift_factor
-        image = self.parts.vae.decode(latents, return_dict=False)[0]
+        image = self.parts.vae.decode(latents / config.scaling_factor + config.shift_factor, return_dict=False)[0]
         return np.asarray(self.parts.image_processor.postprocess(image, output_type="pil")[0])
 
     @property
@@ -147,4 +168,4 @@ def _blend(image: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> tor
 def _advance(state: SampleState, velocity: torch.Tensor) -> SampleState:
     stride = state.sigmas[state.step + 1] - state.sigmas[state.step]
     latents = (state.latents.float() + stride * velocity).to(velocity.dtype)
-    return replace(state, latents=latents, step=state.step + 1)
+    return replace(state, latents=latents, step=state.step + 1, velocity=velocity)

@@ -14,12 +14,13 @@ from app.config import DarkroomSettings
 from app.errors import InvalidInputError, NotFoundError
 from app.generation import GenerationRequest, ImageFormat, Task, Tier
 
-CALL = Call(request_id="r1", tier=Tier.BATCH, base_url="http://darkroom", start_timeout_s=2.0, report_steps=True)
+CALL = Call(request_id="r1", tier=Tier.BATCH, base_url="http://darkroom", start_timeout_s=2.0, previews=True)
 SETTINGS = DarkroomSettings.model_validate(
     {
         "variants": {
             "sketch": {"source": "builtin:sketch", "native_sizes": [[64, 64], [64, 48]], "max_steps": 20},
             "full": {"source": "flux", "default_steps": 6},
+            "styled": {"source": "flux", "lora_folder": "/absent", "max_loras": 2},
         },
         "endpoints": {
             "fal-ai/flux/schnell": {"task": "text_to_image", "variant": "full"},
@@ -27,6 +28,8 @@ SETTINGS = DarkroomSettings.model_validate(
             "fal-ai/flux/dev/image-to-image": {"task": "image_to_image", "variant": "full"},
             "acme/draw": {"task": "text_to_image", "variant": "full"},
             "acme/draw/fast": {"task": "text_to_image", "variant": "full", "default_steps": 2},
+            "fal-ai/flux-lora": {"task": "text_to_image", "variant": "styled"},
+            "fal-ai/flux-lora/image-to-image": {"task": "image_to_image", "variant": "styled"},
             "fal-ai/esrgan": {"task": "upscale"},
             "fal-ai/aura-sr": {"task": "upscale"},
             "acme/enlarge": {"task": "upscale"},
@@ -69,7 +72,7 @@ async def test_everything_said_reaches_the_request() -> None:
     request = await translated("fal-ai/flux/dev", payload)
 
     assert (request.request_id, request.endpoint, request.tier) == ("r1", "fal-ai/flux/dev", Tier.BATCH)
-    assert (request.start_timeout_s, request.report_steps, request.inline) == (2.0, True, True)
+    assert (request.start_timeout_s, request.previews, request.inline) == (2.0, True, True)
     assert (request.num_images, request.spec.seed, request.spec.steps) == (2, 3, 9)
     assert (request.spec.width, request.spec.height) == (1024, 768)
     assert (request.spec.variant, request.spec.guidance_scale) == ("sketch", 2.0)
@@ -81,6 +84,7 @@ async def test_everything_said_reaches_the_request() -> None:
     [
         pytest.param("fal-ai/flux/schnell", 4, id="fal's documented default"),
         pytest.param("fal-ai/flux/dev", 20, id="the documented default, as far as the variant goes"),
+        pytest.param("fal-ai/flux-lora", 28, id="the documented default of the LoRA endpoint"),
         pytest.param("acme/draw", 6, id="an endpoint fal does not know: the variant's default"),
         pytest.param("acme/draw/fast", 2, id="the configured default comes first"),
     ],

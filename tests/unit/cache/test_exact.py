@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from app.cache.exact import ExactCache, exact_key, model_revision
 from app.config import DarkroomSettings, EndpointSettings, UpscalerSettings, VariantSettings
-from app.generation import ImageFormat, Picture, PictureSpec, Receipt, Task
+from app.generation import ImageFormat, Lora, Picture, PictureSpec, Receipt, Task
 
 OTHER_VALUES = {
     "task": Task.IMAGE_TO_IMAGE,
     "variant": "sketch-fast",
     "prompt": "a dot ",
+    "negative_prompt": "a dot",
     "width": 65,
     "height": 65,
     "native_width": 65,
@@ -24,6 +25,7 @@ OTHER_VALUES = {
     "guidance_scale": 0.5,
     "strength": 0.5,
     "source_key": "source.png",
+    "loras": (Lora(path="ink.safetensors"),),
     "image_format": ImageFormat.JPEG,
 }
 
@@ -41,6 +43,9 @@ SPECS = st.builds(
     guidance_scale=st.sampled_from([0.0, 0, 1.0, 1]),
     strength=st.sampled_from([0.5, 1.0, 1]),
     source_key=st.sampled_from([None, "a", "b"]),
+    loras=st.lists(st.builds(Lora, path=st.sampled_from("ab"), scale=st.sampled_from([1, 1.0, 2.0])), max_size=2).map(
+        tuple
+    ),
 )
 
 
@@ -53,6 +58,13 @@ def key_of(spec: PictureSpec, tenant: str = "local", revision: str = "1") -> str
 def test_everything_that_shapes_a_picture_is_in_its_key(name: str) -> None:
     """Changing any one field of the spec changes the key; a new field must be listed here."""
     assert key_of(make_spec()) != key_of(replace(make_spec(), **{name: OTHER_VALUES[name]}))
+
+
+def test_a_lora_whose_file_was_replaced_is_another() -> None:
+    """The content of a LoRA's file is part of the key, and so is the order in which LoRAs act."""
+    first, second = (Lora(path="ink.safetensors", digest=digest) for digest in "ab")
+    combinations = [(first,), (second,), (first, second), (second, first)]
+    assert len({key_of(make_spec(loras=loras)) for loras in combinations}) == 4
 
 
 def test_tenants_and_revisions_do_not_share_pictures() -> None:
@@ -88,6 +100,33 @@ def test_the_revision_follows_what_changes_pixels() -> None:
     assert model_revision(_settings(plain.model_copy(update={"quantization": "int8"})), "v") != revision
     assert model_revision(_settings(plain, UpscalerSettings(source="esrgan.pth")), "v") != revision
     assert model_revision(_settings(plain), "upscaler") != revision
+
+
+SHAPING = {
+    "source": "builtin:sketch-fast",
+    "family": "sdxl",
+    "device": "cpu",
+    "threads": 2,
+    "dtype": "bfloat16",
+    "quantization": "int8",
+    "determinism": "fast",
+    "attention": "_native_math",
+    "compile": "default",
+    "step_cache": 0.05,
+    "vae_tiling": True,
+}
+NOT_SHAPING = {
+    "default_steps", "max_steps", "native_sizes", "lora_folder", "max_loras", "max_lora_bytes", "max_batch",
+    "batch_sizes", "compile_cache", "host", "memory_bytes", "pinned", "num_cpus", "num_gpus", "autoscaling",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in VariantSettings.model_fields if name not in NOT_SHAPING])
+def test_every_setting_that_changes_bytes_changes_the_revision(name: str) -> None:
+    """A picture made another way is another picture; a new setting must be listed here, on one side or the other."""
+    plain = VariantSettings(source="builtin:sketch", default_steps=28, native_sizes=((64, 64),))
+    changed = plain.model_copy(update={name: SHAPING[name]})
+    assert model_revision(_settings(plain), "v") != model_revision(_settings(changed), "v")
 
 
 def _picture(key: str) -> Picture:

@@ -26,7 +26,7 @@ def spec_of(*, steps: int, seed: int = 7, strength: float = 1.0, guidance_scale:
 def draw(parts: FluxPipeline, spec: PictureSpec, source: Image.Image | None = None) -> tuple[SampleState, np.ndarray]:
     """The last state and the picture of one spec."""
     pipeline = FluxStepPipeline(parts, Manifest(max_sequence_length=SEQUENCE_LENGTH))
-    state = pipeline.prepare(spec, pipeline.encode(PROMPT, 32, 24), source)
+    state = pipeline.prepare(spec, pipeline.encode(spec), source)
     while state.step < state.steps:
         (state,) = pipeline.step([state])
     return state, pipeline.decode(state)

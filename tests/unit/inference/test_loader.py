@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import FluxPipeline
-from fakes import FakeClock
+from fakes import FakeClock, make_spec
 
+from app.config import VariantSettings
 from app.errors import ConfigurationError
-from app.inference.loader import BUILTIN_WEIGHTS, LoadedModel, choose_device, find_folder, load_model
+from app.inference.loader import LoadedModel, choose_device, load_model, load_variant
+from app.inference.pipelines.contract import SampleState, StepPipeline
 from app.inference.pipelines.flux import FluxStepPipeline
+from app.inference.quantization import Int8Linear
+from app.inference.sources import BUILTIN_WEIGHTS, find_folder
+from app.inference.step_cache import StepCache
+from app.inference.tuning import Tuning
 
 
 def mapped_ranges(file: Path) -> list[tuple[int, int]]:
@@ -19,10 +26,11 @@ def mapped_ranges(file: Path) -> list[tuple[int, int]]:
     return [(int(low, 16), int(high, 16)) for low, high in spans]
 
 
-def parts_of(model: LoadedModel) -> FluxPipeline:
-    """The networks of a loaded FLUX model."""
-    assert isinstance(model.pipeline, FluxStepPipeline)
-    return model.pipeline.parts
+def parts_of(model: LoadedModel | StepPipeline) -> FluxPipeline:
+    """The networks of a FLUX model."""
+    pipeline = model.pipeline if isinstance(model, LoadedModel) else model
+    assert isinstance(pipeline, FluxStepPipeline)
+    return pipeline.parts
 
 
 def test_weights_of_the_stored_type_are_the_file_itself(flux_folder: Path) -> None:
@@ -102,6 +110,66 @@ def test_a_missing_gpu_is_named() -> None:
 def test_eight_bit_weights_take_fewer_bytes(flux_folder: Path) -> None:
     """The int8 variant of a model holds less than the model itself."""
     whole, small = (
-        load_model(str(flux_folder), device="cpu", quantization=quantization) for quantization in ("none", "int8")
+        load_model(str(flux_folder), device="cpu", tuning=Tuning(quantization=quantization))
+        for quantization in ("none", "int8")
     )
     assert small.weight_bytes < 0.8 * whole.weight_bytes
+
+
+def test_the_settings_of_a_variant_reach_the_model(flux_folder: Path) -> None:
+    """What is set is what is loaded: kernels, precision, company, tiles and skipped steps."""
+    settings = VariantSettings(
+        source=str(flux_folder), device="cpu", quantization="int8", determinism="fast", attention="_native_math",
+        vae_tiling=True, step_cache=0.05, default_steps=28,
+    )  # fmt: skip
+    pipeline = load_variant(settings).pipeline
+    assert isinstance(pipeline, StepCache)
+    parts = parts_of(pipeline.inner)
+    layer = parts.transformer.transformer_blocks[0].attn
+    assert isinstance(layer.to_q, Int8Linear)
+    assert layer.processor._attention_backend == "_native_math"
+    assert parts.vae.use_tiling
+    assert "forward" not in vars(parts.transformer)
+
+
+@pytest.mark.parametrize(("determinism", "is_replaced"), [("strict", True), ("fast", False)])
+def test_only_strict_determinism_replaces_what_a_denoiser_computes(
+    flux_folder: Path, determinism: str, is_replaced: bool
+) -> None:
+    """Fast leaves the network as diffusers has it; strict, the default, does not."""
+    parts = parts_of(load_model(str(flux_folder), device="cpu", tuning=Tuning(determinism=determinism)))
+    assert ("forward" in vars(parts.transformer)) == is_replaced
+    assert Tuning().determinism == "strict"
+
+
+def test_large_pictures_are_decoded_in_tiles(flux_folder: Path) -> None:
+    """With tiling, no pass of the decoder sees more than a tile; small pictures have the same bytes as without."""
+    plain, tiled = (
+        load_model(str(flux_folder), device="cpu", tuning=Tuning(vae_tiling=tiling)).pipeline
+        for tiling in (False, True)
+    )
+    seen = []
+    parts_of(tiled).vae.decoder.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[-1]))
+    large = tiled.decode(first_state(tiled, 96))
+    assert (large.shape, max(seen)) == ((96, 96, 3), 16)
+    assert np.array_equal(tiled.decode(first_state(tiled, 32)), plain.decode(first_state(plain, 32)))
+
+
+def first_state(pipeline: StepPipeline, side: int) -> SampleState:
+    """The state before the first step of a square picture."""
+    spec = make_spec(prompt="a red circle", width=side, height=side, native_width=side, native_height=side)
+    return pipeline.prepare(spec, pipeline.encode(spec), None)
+
+
+@pytest.mark.parametrize(
+    ("tuning", "complaint"),
+    [
+        (Tuning(attention="sage"), "attention: sage is not available here"),
+        (Tuning(quantization="fp8"), "quantization: fp8 needs a GPU"),
+        (Tuning(compile="reduce-overhead"), "compile: reduce-overhead records CUDA graphs"),
+    ],
+)
+def test_what_the_machine_lacks_stops_the_start(flux_folder: Path, tuning: Tuning, complaint: str) -> None:
+    """A speed-up that cannot be had here is named at the start, not at the first picture."""
+    with pytest.raises(ConfigurationError, match=complaint):
+        load_model(str(flux_folder), device="cpu", tuning=tuning)

@@ -10,7 +10,7 @@ from app.inference.manifest import Manifest, read_manifest
 
 
 def test_a_folder_without_a_manifest_gets_the_defaults(tmp_path: Path) -> None:
-    """A model that was not made for Darkroom is a FLUX model with the pipeline's own defaults."""
+    """A model that was not made for Darkroom is drawn by the family that its files call for, with its own defaults."""
     assert read_manifest(tmp_path) == Manifest()
     assert Manifest().prompt_for("a cat", 1024, 1024) == "a cat"
 

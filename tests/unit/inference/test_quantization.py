@@ -1,6 +1,7 @@
 """Eight-bit layers: close to the original, a quarter of its bytes, and blind to the batch."""
 
 import copy
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from app.inference.quantization import Int8Linear, quantize_blocks
+from app.errors import ConfigurationError
+from app.inference.components import module_bytes
+from app.inference.quantization import Int8Linear, quantize_blocks, require_fp8
 
 LINEAR = nn.Linear(48, 24).requires_grad_(False)
 QUANTIZED = Int8Linear(LINEAR)
@@ -79,3 +82,63 @@ def test_an_int8_transformer_still_draws_the_same_way(flux: FluxPipeline) -> Non
     }  # fmt: skip
     exact, rounded = flux.transformer(**inputs)[0], quantized(**inputs)[0]
     assert (exact - rounded).norm() < 0.05 * exact.norm()
+
+
+def test_layers_move_to_their_device_one_by_one(flux: FluxPipeline) -> None:
+    """What becomes eight bits wide is brought to the device first, and the rest stays where it is."""
+    transformer = copy.deepcopy(flux.transformer)
+    quantize_blocks(transformer, device="meta")
+    assert transformer.transformer_blocks[0].attn.to_q.weight.device.type == "meta"
+    assert transformer.proj_out.weight.device.type == "cpu"
+
+
+needs_torchao = pytest.mark.skipif(find_spec("torchao") is None, reason="needs the extra `quantization`")
+
+
+class Block(nn.Module):
+    """A denoiser that is one block of one layer."""
+
+    _repeated_blocks = ("Block",)
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs, 32, dtype=torch.bfloat16).requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def fp8_layer() -> nn.Linear:
+    """A layer of fp8 weights."""
+    block = Block(48)
+    quantize_blocks(block, "fp8")
+    return block.layer
+
+
+@needs_torchao
+def test_no_row_can_see_another_in_fp8(fp8_layer: nn.Linear) -> None:
+    """Each row has its own scale, so that a large one does not round a small one to nothing."""
+    rows = rows_of(7, seed=0).bfloat16()
+    together = fp8_layer(rows)
+    assert all(torch.equal(fp8_layer(row[None])[0], result) for row, result in zip(rows, together, strict=True))
+
+
+@needs_torchao
+def test_fp8_is_near_and_half_as_large(fp8_layer: nn.Linear) -> None:
+    """Three bits of mantissa round by a sixteenth at most, for one byte per weight and four per row of them."""
+    rows = rows_of(7, seed=1).bfloat16()
+    exact = nn.functional.linear(rows, fp8_layer.weight.dequantize(), fp8_layer.bias)
+    assert ((fp8_layer(rows) - exact).norm(dim=1) < exact.norm(dim=1) / 16).all()
+    assert module_bytes(fp8_layer) == 48 * 32 + 4 * 32 + 2 * 32
+
+
+@needs_torchao
+def test_sides_that_fp8_kernels_do_not_take_keep_their_type() -> None:
+    """A layer whose sides are no multiples of sixteen stays as it was."""
+    block = Block(40)
+    quantize_blocks(block, "fp8")
+    assert type(block.layer.weight) is nn.Parameter
+
+
+def test_fp8_needs_a_device_that_multiplies_it() -> None:
+    """On a CPU the start says what fp8 needs, and what can be had instead."""
+    with pytest.raises(ConfigurationError, match=r"compute capability 8\.9 or more .* set quantization: int8"):
+        require_fp8("cpu")

@@ -12,7 +12,7 @@ from app.generation import Job
 from app.routing.queue import DeadlineQueue
 
 DEADLINES = st.integers(0, 5).map(float)
-STEPS = st.sampled_from([2, 4])
+HEIGHTS = st.sampled_from([64, 48])
 START_BYS = st.one_of(st.none(), st.integers(0, 5).map(float))
 
 
@@ -20,13 +20,13 @@ def _urgency(job: Job) -> tuple[float, float]:
     return (job.deadline_s, job.arrival_s)
 
 
-@given(st.lists(st.tuples(DEADLINES, STEPS), max_size=40), st.integers(1, 5))
+@given(st.lists(st.tuples(DEADLINES, HEIGHTS), max_size=40), st.integers(1, 5))
 @settings(deadline=None, max_examples=200)
 def test_pop_order_never_inverts_among_jobs_of_one_batch_key(wanted: list[tuple[float, int]], limit: int) -> None:
     """Among jobs that can share a batch, one that is more urgent is never popped in a later batch."""
     queue = DeadlineQueue()
-    for number, (deadline_s, steps) in enumerate(wanted):
-        queue.push(make_job(f"job-{number}", deadline_s=deadline_s, arrival_s=float(number), steps=steps))
+    for number, (deadline_s, height) in enumerate(wanted):
+        queue.push(make_job(f"job-{number}", deadline_s=deadline_s, arrival_s=float(number), native_height=height))
     popped: defaultdict[object, list[tuple[float, float]]] = defaultdict(list)
     while batch := queue.pop_batch(limit):
         popped[batch[0].spec.batch_key].extend(_urgency(job) for job in batch)
@@ -43,14 +43,14 @@ class QueueMachine(RuleBasedStateMachine):
         self.waiting: list[Job] = []
         self.pushed = 0
 
-    @rule(deadline_s=DEADLINES, steps=STEPS, start_by_s=START_BYS)
-    def push(self, deadline_s: float, steps: int, start_by_s: float | None) -> None:
+    @rule(deadline_s=DEADLINES, height=HEIGHTS, start_by_s=START_BYS)
+    def push(self, deadline_s: float, height: int, start_by_s: float | None) -> None:
         """A new job arrives; equal deadlines keep the order of arrival."""
         job = make_job(
             f"job-{self.pushed}",
             deadline_s=deadline_s,
             arrival_s=float(self.pushed // 2),
-            steps=steps,
+            native_height=height,
             start_by_s=start_by_s,
         )
         self.pushed += 1

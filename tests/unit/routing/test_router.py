@@ -20,27 +20,60 @@ async def test_a_caller_hears_start_steps_and_picture() -> None:
     assert len(events) == 4
 
 
-async def test_jobs_that_wait_together_share_a_batch() -> None:
-    """A batch holds as many jobs of one shape as fit, and none of another shape."""
+async def test_a_job_joins_the_batch_that_runs() -> None:
+    """While there is a place, a job that arrives during a step takes the next one with those that run."""
     bench = RouterBench(max_batch=2)
-    first, *others = (make_job(f"small-{n}", arrival_s=float(n)) for n in range(4))
-    tall = make_job("tall", native_height=128, arrival_s=9.0)
-    await bench.outcomes([*await bench.start(first), *await bench.start(*others, tall)])
-    assert bench.replica.batches == [("small-0",), ("small-1", "small-2"), ("small-3",), ("tall",)]
+    callers = await bench.start(make_job("first"))
+    await bench.clock.advance(1.5)
+    callers += await bench.start(make_job("second", arrival_s=1001.5))
+    await bench.outcomes(callers)
+    assert bench.replica.steps == [("first",)] * 2 + [("first", "second")] * 2 + [("second",)] * 2
+
+
+async def test_places_are_given_to_jobs_of_one_shape_together() -> None:
+    """Free places go to the most urgent job and the most urgent others of its shape, whatever their steps."""
+    bench = RouterBench(max_batch=3)
+    tall = make_job("tall", native_height=128, arrival_s=1.0)
+    small = (make_job(f"small-{n}", steps=n + 1, arrival_s=float(2 * n)) for n in range(3))
+    await bench.run(tall, *small)
+    assert [group for _, group in bench.replica.received] == [("small-0", "small-1", "small-2"), ("tall",)]
 
 
 async def test_an_urgent_job_overtakes_those_that_wait() -> None:
-    """A job that arrives while a batch runs goes before all that are less urgent, whenever they came."""
+    """A job that arrives while others run goes before all that are less urgent, whenever they came."""
     bench = RouterBench(max_batch=1)
-    callers = await bench.start(*(make_job(f"slow-{n}", deadline_s=3600.0) for n in range(3)))
+    callers = await bench.start(*(make_job(f"slow-{n}", deadline_s=1010.0 + n) for n in range(3)))
     await bench.clock.advance(2.5)
-    callers += await bench.start(make_job("urgent", deadline_s=1010.0))
+    callers += await bench.start(make_job("urgent", deadline_s=1010.5))
     await bench.outcomes(callers)
     assert bench.replica.batches == [("slow-0",), ("urgent",), ("slow-1",), ("slow-2",)]
 
 
-async def test_the_next_batch_is_chosen_only_when_the_current_one_drains() -> None:
-    """A replica gets its next batch at the start of the last step of the one it runs, not earlier."""
+async def test_an_urgent_job_starts_although_every_place_is_taken() -> None:
+    """It is sent at once, the replica pauses the least urgent job for it, and no job waits longer than it must."""
+    bench = RouterBench(max_batch=2)
+    callers = await bench.start(*(make_job(f"long-{n}", steps=9, deadline_s=3600.0 + n) for n in range(2)))
+    await bench.clock.advance(2.5)
+    callers += await bench.start(make_job("urgent", deadline_s=1010.0))
+    await bench.outcomes(callers)
+    assert bench.replica.received[-1] == (1002.5, ("urgent",))
+    assert bench.replica.steps[3:7] == [("urgent", "long-0")] * 4
+    assert bench.clock.now_s == 1013.0
+
+
+async def test_overtaking_is_bounded() -> None:
+    """At most as many jobs as a replica has places are sent beyond them; the others wait in the queue."""
+    bench = RouterBench(max_batch=2)
+    callers = await bench.start(*(make_job(f"long-{n}", steps=50, deadline_s=3600.0) for n in range(2)))
+    await bench.clock.advance(1.5)
+    callers += await bench.start(*(make_job(f"urgent-{n}", steps=50, deadline_s=1010.0) for n in range(6)))
+    await bench.clock.advance(10.0)
+    assert sum(len(group) for _, group in bench.replica.received) == 4
+    await bench.outcomes(callers)
+
+
+async def test_a_place_is_given_again_when_its_job_begins_its_last_step() -> None:
+    """The next job is sent at the start of the last step of the one before it, not earlier and not later."""
     bench = RouterBench(max_batch=1)
     await bench.run(*(make_job(f"job-{n}", steps=4) for n in range(3)))
     assert [at_s for at_s, _ in bench.replica.received] == [1000.0, 1003.0, 1007.0]
@@ -63,7 +96,7 @@ async def test_all_replicas_are_kept_busy() -> None:
 
 async def test_a_slot_held_on_a_busy_replica_does_not_hide_an_idle_one() -> None:
     """A job whose slot turns out to be on a working replica looks for another, and starts there at once."""
-    bench = RouterBench(replicas=2)
+    bench = RouterBench(replicas=2, max_batch=1, slots_each=2)
     bench.pool.spreads = False
     callers = await bench.start(make_job("first"))
     await bench.clock.advance(0.5)
@@ -135,12 +168,12 @@ async def test_an_id_can_be_used_again_once_its_job_is_over() -> None:
         assert [type(outcome) for outcome in await bench.run(make_job("a"))] == [Picture]
 
 
-async def test_as_many_slots_are_sought_as_batches_wait() -> None:
-    """Nine jobs in batches of four ask for three slots, and never for more than the pool allows."""
+async def test_as_many_slots_are_sought_as_jobs_wait() -> None:
+    """Three waiting jobs ask for three slots, and never for more than the pool allows."""
     bench = RouterBench(replicas=3, max_batch=4)
     for replica in bench.replicas:
         replica.is_dead = True
-    await bench.start(*(make_job(f"job-{n}") for n in range(9)))
+    await bench.start(*(make_job(f"job-{n}") for n in range(3)))
     assert bench.pool.pending == 3
     await bench.start(*(make_job(f"more-{n}") for n in range(40)))
     assert bench.pool.pending == bench.pool.slots
@@ -176,7 +209,7 @@ async def test_the_router_tells_what_it_does() -> None:
     (dispatched,) = bench.recorder.of(JobDispatched)
     (upscaled,) = bench.recorder.of(StageDone)
     assert (enqueued.queued, enqueued.variant) == (1, "sketch")
-    assert (dispatched.replica, dispatched.batch_size, dispatched.enqueued_s) == ("replica-0", 1, 1000.0)
+    assert (dispatched.replica, dispatched.enqueued_s) == ("replica-0", 1000.0)
     assert (upscaled.stage, upscaled.started_s, upscaled.ended_s) == ("upscale", 1004.0, 1005.0)
 
 

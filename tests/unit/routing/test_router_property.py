@@ -32,6 +32,7 @@ def traces(draw: st.DrawFn) -> list[Arrival]:
             arrival_s=arrival_s,
             deadline_s=arrival_s + draw(st.sampled_from([10.0, 60.0, 3600.0])),
             steps=draw(st.sampled_from([1, 3])),
+            native_height=draw(st.sampled_from([64, 48])),
             start_by_s=draw(st.sampled_from([None, None, arrival_s + 4.25])),
         )
         arrivals.append(Arrival(job, draw(st.sampled_from([None, None, None, 2.5]))))
@@ -76,8 +77,9 @@ async def test_no_inversions_and_every_job_ends_once(
     outcomes = await bench.outcomes(callers)
     ends = (Picture, JobCancelledError, StartTimeoutError)
     assert all(isinstance(outcome, ends) for outcome in outcomes)
-    drawn = [key for replica in bench.replicas for batch in replica.batches for key in batch]
-    lost = {job_id for batch in bench.replica.batches for job_id in batch} if bench.replica.is_dead else set()
-    assert all(drawn.count(job_id) <= 1 + (job_id in lost) for job_id in drawn)
+    sent = [job_id for replica in bench.replicas for _, group in replica.received for job_id in group]
+    lost = {job_id for _, group in bench.replica.received for job_id in group} if bench.replica.is_dead else set()
+    assert all(sent.count(job_id) <= 1 + (job_id in lost) for job_id in sent)
+    assert all(len(step) <= max_batch for replica in bench.replicas for step in replica.steps)
     assert _inversions(bench, {arrival.job.job_id: arrival.job for arrival in trace}) == []
     await bench.router.close()

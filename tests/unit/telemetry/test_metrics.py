@@ -5,7 +5,19 @@ from collections.abc import Sequence
 import pytest
 
 from app.generation import CacheLevel
-from app.telemetry.events import CacheLookedUp, Event, JobDispatched, JobEnqueued, RequestCompleted
+from app.telemetry.events import (
+    BatchSplit,
+    CacheLookedUp,
+    Event,
+    JobDispatched,
+    JobEnqueued,
+    JobPaused,
+    MemoryObserved,
+    RequestCompleted,
+    StepDone,
+    VariantEvicted,
+    VariantLoaded,
+)
 from app.telemetry.metrics import MetricsObserver, broadcast
 
 
@@ -83,11 +95,50 @@ def test_the_queue_shows_its_depth_and_each_job_its_wait(registry: RecordedRegis
     """Depth is the number waiting after the job entered; the wait ends when the job is dispatched."""
     observe = MetricsObserver(registry)
     observe(JobEnqueued(job_id="r.0", variant="v", queued=3, at_s=1.0))
-    observe(JobDispatched(job_id="r.0", variant="v", replica="a", batch_size=4, enqueued_s=1.0, dispatched_s=1.5))
+    observe(JobDispatched(job_id="r.0", variant="v", replica="a", enqueued_s=1.0, dispatched_s=1.5))
 
     assert registry.metrics["darkroom_queued_jobs"].values == [(3, {"variant": "v"})]
     assert registry.metrics["darkroom_queue_ms"].values == [(500.0, {"variant": "v"})]
-    assert registry.metrics["darkroom_batch_size"].values == [(4, {"variant": "v"})]
+
+
+def test_a_step_shows_its_batch_and_how_well_it_was_foreseen(registry: RecordedRegistry) -> None:
+    """Time, pictures, and the relative error of the prediction, where there was one."""
+    observe = MetricsObserver(registry)
+    jobs, progress = ("r.0", "q.0"), ((1, 4), (2, 4))
+    observe(StepDone(job_ids=jobs, progress=progress, variant="v", started_s=1.0, ended_s=1.5, predicted_s=0.6))
+    observe(StepDone(job_ids=jobs, progress=progress, variant="v", started_s=2.0, ended_s=2.5))
+    (error,) = registry.metrics["darkroom_step_prediction_error"].values
+
+    assert registry.metrics["darkroom_step_ms"].values == [(500.0, {"variant": "v"})] * 2
+    assert registry.metrics["darkroom_batch_size"].values == [(2, {"variant": "v"})] * 2
+    assert error == (pytest.approx(0.2), {"variant": "v"})
+
+
+def test_trouble_on_the_device_is_counted(registry: RecordedRegistry) -> None:
+    """Batches that were split, jobs that were paused, and how the memory stands."""
+    observe = MetricsObserver(registry)
+    observe(BatchSplit(variant="v", batch_size=4, out_of_memory=True))
+    observe(JobPaused(job_id="r.0", variant="v", step=3))
+    observe(MemoryObserved(replica="a", allocated_bytes=60, reserved_bytes=80, free_bytes=20, fragmentation=0.25))
+
+    assert registry.metrics["darkroom_batch_splits"].values == [(1, {"variant": "v", "out_of_memory": "true"})]
+    assert registry.metrics["darkroom_job_pauses"].values == [(1, {"variant": "v"})]
+    assert (60, {"kind": "allocated"}) in registry.metrics["darkroom_device_memory_bytes"].values
+    assert registry.metrics["darkroom_device_memory_fragmentation"].values == [(0.25, {})]
+
+
+def test_weights_that_come_and_go_are_counted(registry: RecordedRegistry) -> None:
+    """Each move counts by variant, and the memory that weights take is what the last move left."""
+    observe = MetricsObserver(registry)
+    observe(VariantLoaded(variant="v", replica="a", load_s=1.0, resident_bytes=70))
+    observe(VariantEvicted(variant="w", replica="a", idle_s=9.0, freed_bytes=50, resident_bytes=20))
+
+    moves = [(1, {"variant": "v", "move": "loaded"}), (1, {"variant": "w", "move": "evicted"})]
+    assert registry.metrics["darkroom_variant_moves"].values == moves
+    assert registry.metrics["darkroom_device_memory_bytes"].values == [
+        (70, {"kind": "weights"}),
+        (20, {"kind": "weights"}),
+    ]
 
 
 def test_every_observer_hears_every_event() -> None:

@@ -7,7 +7,7 @@ from app.telemetry.events import Event, JobDispatched, JobDropped, RequestComple
 from app.telemetry.tracing import TracingObserver
 
 REQUEST = RequestCompleted(request_id="r", endpoint="e", started_s=1.0, ended_s=3.0, pictures=2)
-WAIT = JobDispatched(job_id="r.0", variant="v", replica="a", batch_size=2, enqueued_s=1.25, dispatched_s=1.5)
+WAIT = JobDispatched(job_id="r.0", variant="v", replica="a", enqueued_s=1.25, dispatched_s=1.5)
 
 
 def spans_of(*events: Event) -> list[ReadableSpan]:
@@ -46,14 +46,15 @@ def test_a_span_covers_the_time_its_event_tells() -> None:
 
 
 def test_a_step_of_a_batch_is_a_span_in_the_trace_of_each_job() -> None:
-    """Both jobs of a batch show the step; each knows how many shared it."""
-    step = StepDone(job_ids=("r.0", "q.0"), variant="v", step=1, steps=4, started_s=1.0, ended_s=1.1)
+    """Both jobs of a batch show the step, each its own place on its way; each knows how many shared it."""
+    step = StepDone(job_ids=("r.0", "q.0"), progress=((1, 4), (7, 8)), variant="v", started_s=1.0, ended_s=1.1)
 
     spans = spans_of(step)
 
     assert [span.name for span in spans] == ["step", "step"]
     assert len({span.context.trace_id for span in spans}) == 2
     assert {(span.attributes or {})["batch_size"] for span in spans} == {2}
+    assert [(span.attributes or {})["step"] for span in spans] == [1, 7]
 
 
 def test_stages_are_named_after_themselves() -> None:

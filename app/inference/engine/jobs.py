@@ -1,0 +1,118 @@
+"""A job inside the engine: where it stands, what it has cost, and who is told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from app.errors import DarkroomError, GenerationFailedError, JobCancelledError
+from app.generation import BatchKey, EngineEvent, Job, JobFailed, Receipt
+from app.inference.engine.selection import Candidate
+from app.inference.pictures import Pixels
+from app.inference.pipelines.contract import SampleState, StepPipeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A job with its input picture, where it has one."""
+
+    job: Job
+    source: Image.Image | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A picture in native size that is not stored yet."""
+
+    job: Job
+    pixels: Pixels
+    receipt: Receipt
+
+
+Emit = Callable[[EngineEvent | Drawing], object]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a job has cost so far, in seconds; `paused_at_s` is an epoch time."""
+
+    device_s: float = 0.0
+    denoise_s: float = 0.0
+    paused_s: float = 0.0
+    pictures: int = 0
+    paused_at_s: float | None = None
+
+    def pause(self, now_s: float) -> None:
+        """Others go first from now on."""
+        self.paused_at_s = now_s
+
+    def step(self, started_s: float, ended_s: float, *, batch: int) -> None:
+        """Add a step shared by `batch` pictures; it ends a pause."""
+        if self.paused_at_s is not None:
+            self.paused_s += started_s - self.paused_at_s
+            self.paused_at_s = None
+        self.device_s += (ended_s - started_s) / batch
+        self.denoise_s += ended_s - started_s
+        self.pictures += batch
+
+
+@dataclass(slots=True, eq=False)
+class EngineJob:
+    """An order on its way; it has a `pipeline` and a `state` once it has begun. Any thread may set `is_cancelled`."""
+
+    order: Order
+    emit: Emit
+    pipeline: StepPipeline | None = None
+    state: SampleState | None = None
+    tally: Tally = field(default_factory=Tally)
+    is_draining: bool = False
+    is_cancelled: bool = False
+
+    @property
+    def job(self) -> Job:
+        """What is asked."""
+        return self.order.job
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job."""
+        return self.order.job.job_id
+
+    @property
+    def key(self) -> BatchKey:
+        """What it shares with the jobs that it can be stepped with."""
+        return self.order.job.spec.batch_key
+
+    @property
+    def urgency(self) -> tuple[float, float, str]:
+        """Sorts jobs, the most urgent first."""
+        return self.order.job.urgency
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has latents."""
+        return self.state is not None
+
+    @property
+    def is_denoised(self) -> bool:
+        """Whether all its steps are done."""
+        return self.state is not None and self.state.steps_left == 0
+
+    @property
+    def candidate(self) -> Candidate:
+        """What the choice of the next step needs to know."""
+        steps_left = self.job.spec.steps if self.state is None else self.state.steps_left
+        return Candidate(key=self.key, urgency=self.urgency, deadline_s=self.job.deadline_s, steps_left=steps_left)
+
+
+def cancelled(job: Job) -> JobFailed:
+    """The event that ends a cancelled job."""
+    return JobFailed(job_id=job.job_id, error=JobCancelledError("the request was cancelled"))
+
+
+def failed(job: Job, error: Exception, *, log: Callable[[str, Exception], object]) -> JobFailed:
+    """The event that ends a failed job; an unforeseen cause goes to the log, not to the caller."""
+    if isinstance(error, DarkroomError):
+        return JobFailed(job_id=job.job_id, error=error)
+    log(job.job_id, error)
+    return JobFailed(job_id=job.job_id, error=GenerationFailedError("the picture could not be made"))

@@ -1,0 +1,57 @@
+"""Which jobs take the next denoising step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.generation import BatchKey
+
+TOLERANCE = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A job that could take a step now; `deadline_s` in epoch seconds."""
+
+    key: BatchKey
+    urgency: tuple[float, float, str]
+    deadline_s: float
+    steps_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds a batch: `step_s` predicts a step's seconds, `most` is the largest batch that fits in memory.
+
+    `sizes` are the batch sizes that may be formed, in rising order; one is always among them.
+    """
+
+    step_s: Callable[[BatchKey, int], float | None]
+    most: Callable[[BatchKey], int]
+    sizes: Callable[[BatchKey], Sequence[int]]
+
+
+def choose(candidates: Sequence[Candidate], limits: Limits, *, now_s: float) -> tuple[int, ...]:
+    """Places in `candidates`: the most urgent job and as many of its like as are worth their time, in order."""
+    order = sorted(range(len(candidates)), key=lambda place: candidates[place].urgency)
+    if not order:
+        return ()
+    leader = candidates[order[0]]
+    alike = [place for place in order if candidates[place].key == leader.key]
+    return tuple(alike[: batch_size(leader, min(len(alike), limits.most(leader.key)), limits, now_s=now_s)])
+
+
+def batch_size(leader: Candidate, available: int, limits: Limits, *, now_s: float) -> int:
+    """How many pictures to step together when so many could be.
+
+    The fewest whose time per picture is within 3 % of the best, and no more than lets the most
+    urgent one meet its deadline, where any size does.
+    """
+    sizes = [size for size in limits.sizes(leader.key) if size <= available] or [1]
+    seconds = {size: limits.step_s(leader.key, size) for size in sizes}
+    known = {size: taken for size, taken in seconds.items() if taken is not None}
+    if len(known) < len(sizes):
+        return sizes[-1]
+    left_s = leader.deadline_s - now_s
+    in_time = {size: taken for size, taken in known.items() if leader.steps_left * taken <= left_s} or known
+    best = min(taken / size for size, taken in in_time.items())
+    return min(size for size, taken in in_time.items() if taken / size <= best * (1 + TOLERANCE))

@@ -1,0 +1,21 @@
+"""The whole of Darkroom as it is deployed, gateway, router and engine each in a process of Ray Serve, on `--port`."""
+
+import signal
+import sys
+
+from benchmarks.engine.asks import MIXED_SHAPES
+from benchmarks.engine.peers.arguments import port
+from serving import serving
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    sizes = [list(kind[:2]) for kind in MIXED_SHAPES.kinds]
+    with serving({"server": {"port": port()}, "variants": {"sketch": {"native_sizes": sizes}}}):
+        while True:
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()
