@@ -4,11 +4,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -qq
 PICTURE := out.png
 
+BENCHMARKS := $(filter-out %/engine_fuzz.py %/gpu_flux.py, $(wildcard tests/benchmarks/*.py))
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-cluster check format bench bench-engine generated
+.PHONY: help run stop test test-cluster check format bench bench-engine fuzz generated
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 — /p' $(MAKEFILE_LIST)
@@ -37,10 +38,13 @@ format: $(INSTALLED_DEV) ## format and mend what can be mended by machine
 	@$(BIN)/ruff check --fix .
 
 bench: $(INSTALLED_DEV) ## one script per claim of the README
-	@for script in tests/benchmarks/*.py; do PYTHONPATH=.:tests $(BIN)/python $$script || exit 1; done
+	@for script in $(BENCHMARKS); do PYTHONPATH=.:tests $(BIN)/python $$script || exit 1; done
 
 bench-engine: $(INSTALLED_DEV) ## the engine beside other servers; hours, or minutes with FLAGS=--quick
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/engine/bench.py $(FLAGS)
+
+fuzz: $(INSTALLED_DEV) ## ten thousand random schedules on the engine; about twenty minutes
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/engine_fuzz.py
 
 generated: $(INSTALLED) ## write the files that are made from the schema and from configs/production.yaml
 	@$(BIN)/darkroom config > configs/README.md

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from fakes import make_job
+from fakes import Recorder, make_job
 from tiny_flux import SEQUENCE_LENGTH, tiny_flux
 
 from app.generation import Job, JobFailed
@@ -20,7 +20,6 @@ from app.inference.engine.variant import EngineVariant
 from app.inference.manifest import Manifest
 from app.inference.pipelines.contract import SampleState
 from app.inference.pipelines.flux import FluxStepPipeline
-from app.telemetry.events import ignore
 
 SIZES = ((32, 32), (32, 24))
 PROMPTS = ("red circle", "blue square")
@@ -112,57 +111,60 @@ def expected(job: Job) -> bytes:
     return drawn_alone(spec.seed, spec.prompt, spec.steps, spec.batch_key.size)
 
 
-class Tables:
-    """A cost model whose step times are drawn by lot, so that every batch size is formed at some time."""
+class Stage:
+    """The engine's loop over the tiny pipeline, ticked in this thread; `ends` is how each job ended, by id.
 
-    def __init__(self, chance: random.Random) -> None:
-        self.costs = CostModel()
-        self._chance = chance
-
-    def clock(self) -> float:
-        """A time that jumps."""
-        return 1000.0 + self._chance.random() * 20
-
-
-def play(schedule: Schedule, chance: random.Random) -> dict[str, bytes | JobFailed]:
-    """How each job ended, on the engine's loop in this thread: its bytes or its failure.
-
-    Raises RuntimeError when the loop does not come to an end.
+    The clock jumps by lot, so that the cost model believes in any step time and every batch size is formed.
     """
-    pipeline = ShortOfMemory(tiny_pipeline())
-    pipeline.shortages = schedule.shortages
-    tables = Tables(chance)
-    variant = EngineVariant(pipeline=lambda: pipeline, costs=tables.costs, batch_sizes=tuple(range(1, MAX_BATCH + 1)))
-    variants, memory, ends = {"sketch": variant}, HostMemory(), _Ends()
-    artist = Artist(variants, memory=memory, replica="r", observe=ignore, clock=tables.clock)
-    loop = StepLoop(artist, variants, memory=memory, observe=ignore, clock=tables.clock)
-    works = {act.job.job_id: EngineJob(order=Order(job=act.job), emit=ends.hear) for act in schedule.acts}
-    last = max(max(act.at, act.cancelled_at or 0) for act in schedule.acts)
-    for tick in range(1000):
-        for act in schedule.acts:
-            if act.at == tick:
-                loop.add(works[act.job.job_id])
-            if act.cancelled_at == tick:
-                works[act.job.job_id].is_cancelled = True
-        loop.tick()
-        if tick > last and not len(loop):
-            return ends.by_job
-    raise RuntimeError(f"{len(loop)} jobs are left after a thousand ticks")
 
+    def __init__(self, chance: random.Random, *, shortages: frozenset[int] = frozenset()) -> None:
+        pipeline = ShortOfMemory(tiny_pipeline())
+        pipeline.shortages = shortages
+        sizes = tuple(range(1, MAX_BATCH + 1))
+        variants = {"sketch": EngineVariant(pipeline=lambda: pipeline, costs=CostModel(), batch_sizes=sizes)}
+        self.recorder, self.memory, self.ends = Recorder(), HostMemory(), dict[str, bytes | JobFailed]()
 
-class _Ends:
-    """Collects how jobs end; a second end of one job is an error."""
+        def clock() -> float:
+            return 1000.0 + chance.random() * 20
 
-    def __init__(self) -> None:
-        self.by_job: dict[str, bytes | JobFailed] = {}
+        artist = Artist(variants, memory=self.memory, replica="r", observe=self.recorder, clock=clock)
+        self.loop = StepLoop(artist, variants, memory=self.memory, observe=self.recorder, clock=clock)
 
-    def hear(self, event: object) -> None:
+    def add(self, job: Job) -> EngineJob:
+        """Let a job arrive."""
+        work = EngineJob(order=Order(job=job), emit=self._hear)
+        self.loop.add(work)
+        return work
+
+    def run(self) -> None:
+        """Tick until nothing is left; raises RuntimeError when that does not happen."""
+        for _ in range(1000):
+            if not len(self.loop):
+                return
+            self.loop.tick()
+        raise RuntimeError(f"{len(self.loop)} jobs are left after a thousand ticks")
+
+    def _hear(self, event: object) -> None:
         if isinstance(event, Drawing):
             self._end(event.job.job_id, event.pixels.tobytes())
         elif isinstance(event, JobFailed):
             self._end(event.job_id, event)
 
     def _end(self, job_id: str, end: bytes | JobFailed) -> None:
-        if job_id in self.by_job:
+        if job_id in self.ends:
             raise RuntimeError(f"{job_id} ended twice")
-        self.by_job[job_id] = end
+        self.ends[job_id] = end
+
+
+def play(schedule: Schedule, chance: random.Random) -> dict[str, bytes | JobFailed]:
+    """How each job ended, its bytes or its failure; raises RuntimeError when the loop does not come to an end."""
+    stage, works = Stage(chance, shortages=schedule.shortages), dict[str, EngineJob]()
+    for tick in range(1 + max(max(act.at, act.cancelled_at or 0) for act in schedule.acts)):
+        for act in schedule.acts:
+            if act.at == tick:
+                works[act.job.job_id] = stage.add(act.job)
+            if act.cancelled_at == tick:
+                works[act.job.job_id].is_cancelled = True
+        stage.loop.tick()
+    stage.run()
+    return stage.ends

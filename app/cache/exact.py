@@ -12,7 +12,7 @@ from app.generation import Picture, PictureSpec
 # The settings of a variant that change the bytes of its pictures; sizes and steps are in the spec.
 _SHAPING = {
     "source", "family", "device", "threads", "dtype", "quantization", "determinism", "attention", "compile",
-    "step_cache", "vae_tiling",
+    "step_cache", "vae_tiling", "max_lora_rank",
 }  # fmt: skip
 
 

@@ -103,7 +103,7 @@ class VariantSettings(Settings):
     batch_sizes: tuple[PositiveInt, ...] = Field(
         default=(),
         description="The only batch sizes that are formed, rising from 1: fewer are compiled and warmed sooner, more "
-        "leave less of a batch out. Empty: all up to max_batch.",
+        "leave less of a batch out. Empty: all up to max_batch, or its powers of two where each size is compiled.",
     )
     host: str | None = Field(
         default=None,
@@ -132,7 +132,11 @@ class VariantSettings(Settings):
     @property
     def formed_batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes that may be formed, in rising order."""
-        return self.batch_sizes or tuple(range(1, self.max_batch + 1))
+        if self.batch_sizes:
+            return self.batch_sizes
+        sizes = range(1, self.max_batch + 1)
+        is_compiled_by_size = self.compile != "none" and self.determinism == "fast"
+        return tuple(size for size in sizes if size.bit_count() == 1 or not is_compiled_by_size)
 
     def native_size(self, width: int, height: int) -> tuple[int, int]:
         """The size in pixels that this variant draws for a picture of `width` by `height`: the nearest aspect.

@@ -7,6 +7,7 @@ from diffusers.models.attention_dispatch import AttentionBackendName, attention_
 
 from app.errors import ConfigurationError
 
+_ATTRIBUTE = "_attention_backend"
 _AUTO = "auto"
 _NATIVE = "native"
 _PROBED_TOKENS = 16
@@ -31,9 +32,6 @@ def choose_attention(denoiser: Any, name: str) -> None:
         _probe(backend, head_width=layers[0].head_dim, device=denoiser.device, dtype=denoiser.dtype)
     except Exception as error:  # kernels fail in as many ways as there are kernels
         raise ConfigurationError(f"attention: {name} is not available here: {error}; set attention: auto") from error
-
-
-_ATTRIBUTE = "_attention_backend"
 
 
 @torch.inference_mode()

@@ -105,7 +105,7 @@ def _warm(
     with shelf.use(name) as model:
         rehearsal = Rehearsal(model.pipeline, variant=name, costs=variant.costs, memory=memory, clock=time.perf_counter)
         for size in settings.native_sizes or model.manifest.native_sizes or _UNBOUND_SIZES:
-            rehearsal.perform(size, rehearsed_sizes(variant.batch_sizes))
+            rehearsal.perform(size, settings.batch_sizes or rehearsed_sizes(variant.batch_sizes))
         return model.load_s
 
 

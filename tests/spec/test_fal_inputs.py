@@ -7,6 +7,7 @@ import pytest
 from app.api.fal.schemas import (
     AuraSrInput,
     EsrganInput,
+    FastSdxlInput,
     FluxLoraImageToImageInput,
     FluxLoraInput,
     FluxSchnellInput,
@@ -21,7 +22,7 @@ PROMPT = {"prompt": "a dot"}
 IMAGE = {"image_url": "http://a/b.png"}
 EDIT = PROMPT | IMAGE
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "seed": None,
     "sync_mode": False,
     "num_images": 1,
@@ -43,6 +44,14 @@ DEFAULTS = [
     ),
     pytest.param(
         FluxLoraInput, PROMPT, COMMON | {"num_inference_steps": 28, "image_size": "landscape_4_3"}, id="flux-lora"
+    ),
+    pytest.param(
+        FastSdxlInput,
+        PROMPT,
+        {name: value for name, value in COMMON.items() if name != "output_format"}
+        | {"format": "jpeg", "num_inference_steps": 25, "guidance_scale": 7.5, "image_size": "square_hd"}
+        | {"negative_prompt": ""},
+        id="fast-sdxl",
     ),
     pytest.param(
         FluxLoraImageToImageInput,
@@ -75,7 +84,7 @@ DEFAULTS = [
 @pytest.mark.parametrize(("schema", "payload", "defaults"), DEFAULTS)
 def test_defaults(schema: type[ModelInput], payload: dict[str, Any], defaults: dict[str, Any]) -> None:
     """What the caller leaves out has fal's documented value."""
-    assert validated(schema, payload).model_dump(mode="json") == payload | defaults
+    assert validated(schema, payload).model_dump(mode="json", by_alias=True) == payload | defaults
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,13 @@ def test_any_size_up_to_the_largest_may_be_formed_by_default() -> None:
     assert variant(max_batch=3).formed_batch_sizes == (1, 2, 3)
 
 
+@pytest.mark.parametrize(("determinism", "sizes"), [("fast", (1, 2, 4)), ("strict", (1, 2, 3, 4, 5, 6))])
+def test_where_each_size_is_compiled_only_powers_of_two_are_formed(determinism: str, sizes: tuple[int, ...]) -> None:
+    """Strict determinism steps compiled pictures one by one, so that any number of them will do."""
+    compiled = variant(compile="default", native_sizes=((64, 64),), determinism=determinism, max_batch=6)
+    assert compiled.formed_batch_sizes == sizes
+
+
 def test_a_variant_is_its_own_host_unless_it_names_one() -> None:
     """Variants share a process when one names the host that the other names, or is."""
     variants = {"large": variant(), "small": variant(host="large"), "other": variant(host="attic")}

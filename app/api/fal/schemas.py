@@ -92,6 +92,23 @@ class ImageToImageInput(FluxInput):
     num_inference_steps: int = Field(default=40, ge=1, le=50, description="The number of inference steps to perform.")
 
 
+class FastSdxlInput(TextToImageInput):
+    """fal-ai/fast-sdxl."""
+
+    negative_prompt: str = Field(default="", max_length=10_000, description="What the image shall not show.")
+    image_size: RequestedSize = Field(
+        default=SizePreset.SQUARE_HD, description="The size of the generated image, by name or in pixels."
+    )
+    num_inference_steps: int = Field(default=25, ge=1, le=50, description="The number of inference steps to perform.")
+    guidance_scale: float = Field(
+        default=7.5, ge=0, le=20, description="How closely the image should follow the prompt; up to 1 not guided."
+    )
+    num_images: int = Field(default=1, ge=1, le=8, description="The number of images to generate.")
+    output_format: ImageFormat = Field(
+        default=ImageFormat.JPEG, alias="format", description="The format of the generated image."
+    )
+
+
 class FluxLoraInput(TextToImageInput):
     """fal-ai/flux-lora."""
 

@@ -43,7 +43,9 @@ def _places(denoiser: nn.Module, verdicts: Verdicts) -> Iterator[Place]:
 
 def _parts(module: nn.Module) -> Iterator[tuple[str, Callable[..., InvariantPart]]]:
     if isinstance(module, nn.Linear):
-        yield "forward", partial(InvariantLayer, forms=(partial(_product, module),))
+        # Weights of eight-bit libraries know their own product alone.
+        others = (partial(_product, module),) if type(module.weight) is nn.Parameter else ()
+        yield "forward", partial(InvariantLayer, forms=others)
     elif isinstance(module, _LAYERS):
         yield "forward", InvariantLayer
     elif isinstance(module, _ACTIVATIONS):

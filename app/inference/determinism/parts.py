@@ -7,14 +7,16 @@ from typing import Any
 import torch
 
 from app.inference.determinism.cases import case_of
-from app.inference.determinism.samples import Function, canonical, per_sample
-from app.inference.determinism.verdicts import Verdicts, first_exact, is_even
+from app.inference.determinism.samples import Function, canonical, is_dense, per_sample
+from app.inference.determinism.verdicts import Verdicts, first_exact
+
+_REGISTERS_BYTES = 128
 
 
 class InvariantPart:
     """Takes the place of `plain`, a function of a batch; parts of one `kind` share what they find out.
 
-    `was_needed` turns true with the first call to which `plain` would have given another answer.
+    `was_needed` turns true with the first call that `plain` is not trusted with.
     """
 
     def __init__(self, plain: Function, *, kind: Hashable, verdicts: Verdicts) -> None:
@@ -22,45 +24,58 @@ class InvariantPart:
         self.was_needed = False
         self._verdicts = verdicts.about(kind)
 
+    def _choose(self, forms: Sequence[Function], case: Hashable, *batches: torch.Tensor) -> Function:
+        """The first form that is exact in this case; the last computes sample by sample."""
+        index = self._verdicts.get(case)
+        if index is None:
+            index = self._verdicts[case] = first_exact(forms, *batches)
+        self.was_needed |= index > 0
+        return forms[index]
+
 
 class InvariantLayer(InvariantPart):
     """A layer of one input; `forms` are other ways to compute the same, tried where `plain` depends on the batch."""
 
     def __init__(self, plain: Function, *, kind: Hashable, verdicts: Verdicts, forms: Sequence[Function] = ()) -> None:
         super().__init__(plain, kind=kind, verdicts=verdicts)
-        self._forms: tuple[Function, ...] = (plain, *forms, partial(per_sample, plain))
+        self._forms: Sequence[Function] = (plain, *forms, partial(per_sample, plain))
 
     def __call__(self, batch: torch.Tensor) -> Any:
         """What `plain` gives each sample alone."""
         neat = canonical(batch)
-        form = 0 if neat.shape[0] == 1 else self._form(neat)
-        self.was_needed |= form > 0 or neat is not batch
-        return self._forms[form](neat)
-
-    def _form(self, batch: torch.Tensor) -> int:
-        case = (batch.shape, batch.stride(), batch.dtype, batch.device, torch.get_num_threads())
-        form = self._verdicts.get(case)
-        if form is None:
-            form = self._verdicts[case] = first_exact(self._forms, self.plain, batch)
-        return form
+        self.was_needed |= neat is not batch
+        form = self.plain if len(neat) == 1 else self._choose(self._forms, case_of([neat], {}), neat)
+        return form(neat)
 
 
 class InvariantActivation(InvariantPart):
-    """An element-wise function of one input."""
+    """An element-wise function of one input.
+
+    Vectorised functions round unlike the scalar code that handles what is left over at the end of a
+    row or of a thread's share. Chance may hide that from a comparison, so batches with such rests
+    are not computed at once.
+    """
+
+    def __init__(self, plain: Function, *, kind: Hashable, verdicts: Verdicts) -> None:
+        super().__init__(plain, kind=kind, verdicts=verdicts)
+        self._forms = (plain, self._one_by_one)
 
     def __call__(self, batch: torch.Tensor) -> Any:
         """What `plain` gives each sample alone."""
-        if batch.shape[0] == 1 or batch.is_cuda or self._is_even(batch):
+        if len(batch) == 1:
             return self.plain(batch)
+        if _leaves_no_rest(batch):
+            return self._choose(self._forms, case_of([batch], {}), batch)(batch)
         self.was_needed = True
+        return self._one_by_one(batch)
+
+    def _one_by_one(self, batch: torch.Tensor) -> torch.Tensor:
         return torch.cat([self.plain(sample) for sample in torch.split(batch, 1)])
 
-    def _is_even(self, batch: torch.Tensor) -> bool:
-        case = (batch.shape, batch.stride(), batch.dtype, torch.get_num_threads())
-        verdict = self._verdicts.get(case)
-        if verdict is None:
-            verdict = self._verdicts[case] = is_even(self.plain, batch)
-        return bool(verdict)
+
+def _leaves_no_rest(batch: torch.Tensor) -> bool:
+    row = batch[0] if is_dense(batch) else batch[(0,) * (batch.dim() - 1)]
+    return batch.is_cuda or (torch.get_num_threads() == 1 and row.nbytes % _REGISTERS_BYTES == 0)
 
 
 class InvariantAttention(InvariantPart):
@@ -72,7 +87,7 @@ class InvariantAttention(InvariantPart):
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """What `plain` gives each sample alone."""
         values = [*arguments, *named.values()]
-        samples = next(value.shape[0] for value in values if isinstance(value, torch.Tensor))
+        samples = next(len(value) for value in values if isinstance(value, torch.Tensor))
         if samples == 1:
             return self.plain(*arguments, **named)
         places = [place for place, value in enumerate(values) if _is_batch(value, samples)]
@@ -83,15 +98,8 @@ class InvariantAttention(InvariantPart):
                 filled[place] = batch
             return self.plain(*filled[: len(arguments)], **dict(zip(named, filled[len(arguments) :], strict=True)))
 
-        return self._run(attend, case_of(arguments, named), [values[place] for place in places])
-
-    def _run(self, attend: Function, case: Hashable, batches: list[torch.Tensor]) -> Any:
-        forms = (attend, partial(per_sample, attend))
-        form = self._verdicts.get(case)
-        if form is None:
-            form = self._verdicts[case] = first_exact(forms, attend, *batches)
-        self.was_needed |= form > 0
-        return forms[form](*batches)
+        batches = [values[place] for place in places]
+        return self._choose((attend, partial(per_sample, attend)), case_of(arguments, named), *batches)(*batches)
 
 
 def _is_batch(value: Any, samples: int) -> bool:

@@ -13,15 +13,11 @@ ALIGNMENT_BYTES = 64
 
 def per_sample(function: Function, *batches: torch.Tensor) -> Any:
     """The function's outputs for one canonical sample after the other, joined along dimension 0."""
-    results = [function(*samples) for samples in zip(*map(samples_of, batches), strict=True)]
+    samples = zip(*(map(canonical, torch.split(batch, 1)) for batch in batches), strict=True)
+    results = [function(*sample) for sample in samples]
     if isinstance(results[0], tuple):
         return tuple(map(torch.cat, zip(*results, strict=True)))
     return torch.cat(results)
-
-
-def samples_of(batch: torch.Tensor) -> list[torch.Tensor]:
-    """Each sample as a batch of one, canonical."""
-    return [canonical(sample) for sample in torch.split(batch, 1)]
 
 
 def canonical(batch: torch.Tensor) -> torch.Tensor:
@@ -30,7 +26,12 @@ def canonical(batch: torch.Tensor) -> torch.Tensor:
     What a kernel computes of it then depends on nothing but its numbers, its shape, its type and
     whether its channels come last.
     """
-    is_dense = batch.is_contiguous() or (batch.dim() == 4 and batch.is_contiguous(memory_format=torch.channels_last))
-    if is_dense and batch.data_ptr() % ALIGNMENT_BYTES == 0:
+    dense = is_dense(batch)
+    if dense and batch.data_ptr() % ALIGNMENT_BYTES == 0:
         return batch
-    return batch.clone(memory_format=torch.preserve_format if is_dense else torch.contiguous_format)
+    return batch.clone(memory_format=torch.preserve_format if dense else torch.contiguous_format)
+
+
+def is_dense(batch: torch.Tensor) -> bool:
+    """True if its numbers lie side by side, sample after sample, in the usual order or with channels last."""
+    return batch.is_contiguous() or (batch.dim() == 4 and batch.is_contiguous(memory_format=torch.channels_last))

@@ -3,14 +3,12 @@
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
-from app.inference.determinism.samples import Function, Output, samples_of
+from app.inference.determinism.samples import Function, Output
 
 _LEAST_COMPARED = 8192
-_MARKER_CANDIDATES = 4096
 
 
 @dataclass
@@ -31,14 +29,12 @@ class Verdicts:
 
 
 @torch.no_grad()
-def first_exact(forms: Sequence[Function], alone: Function, *batches: torch.Tensor) -> int:
-    """The index of the first form that treats random batches like these as `alone` treats each sample.
+def first_exact(forms: Sequence[Function], *batches: torch.Tensor) -> int:
+    """The index of the first form that gives each sample of random batches like these what the last gives it alone.
 
-    The last form is taken unseen: it has to be the one that computes sample by sample. Needs memory
-    for one more batch of inputs and outputs.
+    The last form has to compute sample by sample. Needs memory for one more batch of inputs and outputs.
     """
-    rivals = range(len(forms) - 1)
-    return next((index for index in rivals if _is_exact(forms[index], alone, batches)), len(forms) - 1)
+    return next(index for index, form in enumerate(forms) if form is forms[-1] or _is_exact(form, forms[-1], batches))
 
 
 def _is_exact(form: Function, alone: Function, batches: Sequence[torch.Tensor]) -> bool:
@@ -48,7 +44,7 @@ def _is_exact(form: Function, alone: Function, batches: Sequence[torch.Tensor]) 
     while compared < _LEAST_COMPARED:
         drawn = [_random_like(batch, generator) for batch in batches]
         together = _parts(form(*drawn))
-        for index, samples in enumerate(zip(*map(samples_of, drawn), strict=True)):
+        for index, samples in enumerate(zip(*(torch.split(batch, 1) for batch in drawn), strict=True)):
             if not all(map(_same_bits, (part[index : index + 1] for part in together), _parts(alone(*samples)))):
                 return False
         compared += together[0][0].numel()
@@ -56,10 +52,15 @@ def _is_exact(form: Function, alone: Function, batches: Sequence[torch.Tensor]) 
 
 
 def _random_like(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Other numbers in the same layout; truth values, which only mask, stay."""
     if batch.dtype is torch.bool:
-        return batch.clone()
-    drawn = torch.empty_like(batch)
-    return drawn.normal_(generator=generator) if drawn.is_floating_point() else drawn.random_(1000, generator=generator)
+        return batch
+    reach = 1 + sum((length - 1) * stride for length, stride in zip(batch.shape, batch.stride(), strict=True))
+    drawn = batch.new_empty(reach)
+    drawn = (
+        drawn.normal_(generator=generator) if drawn.is_floating_point() else drawn.random_(1000, generator=generator)
+    )
+    return drawn.as_strided(batch.shape, batch.stride())
 
 
 def _parts(output: Output) -> tuple[torch.Tensor, ...]:
@@ -68,31 +69,3 @@ def _parts(output: Output) -> tuple[torch.Tensor, ...]:
 
 def _same_bits(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
     return torch.equal(ours.contiguous().view(torch.uint8), theirs.contiguous().view(torch.uint8))
-
-
-@torch.no_grad()
-def is_even(function: Function, batch: torch.Tensor) -> bool:
-    """True if an element-wise function runs the same code on each element of the batch as on that of a sample alone.
-
-    Vectorised functions round unlike the scalar code that handles what is left over at the end of
-    a row or of a thread's share. A batch filled with one number that tells the two apart shows
-    which code ran where. Without such a number the answer is false.
-    """
-    marker = _marker(function, batch)
-    if marker is None:
-        return False
-    alone = function(_filled(batch[:1], marker))
-    return all(_same_bits(result, alone) for result in torch.split(function(_filled(batch, marker)), 1))
-
-
-def _filled(batch: torch.Tensor, value: float) -> torch.Tensor:
-    reach = 1 + sum((length - 1) * stride for length, stride in zip(batch.shape, batch.stride(), strict=True))
-    return batch.new_full((reach,), value).as_strided(batch.shape, batch.stride())
-
-
-def _marker(function: Function, batch: torch.Tensor) -> Any:
-    generator = torch.Generator(batch.device).manual_seed(0)
-    candidates = torch.empty(_MARKER_CANDIDATES, dtype=batch.dtype, device=batch.device).normal_(generator=generator)
-    vectorised = function(candidates.clone())
-    pairs = zip(torch.split(candidates, 1), torch.split(vectorised, 1), strict=True)
-    return next((value.item() for value, result in pairs if not _same_bits(function(value.clone()), result)), None)

@@ -26,8 +26,8 @@ class Shape(NamedTuple):
 
 
 def step_of(key: BatchKey) -> Shape:
-    """The shape of a denoising step of jobs with that key."""
-    return Shape("step", key.width, key.height)
+    """The shape of a denoising step of jobs with that key; LoRAs make it another."""
+    return Shape(f"step with {len(key.loras)} LoRAs" if key.loras else "step", key.width, key.height)
 
 
 class _Samples:

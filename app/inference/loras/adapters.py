@@ -11,6 +11,7 @@ from app.errors import ConfigurationError, FieldIssue, InvalidInputError
 from app.generation import Lora, PictureSpec
 from app.inference.loras.mounting import LastingPlaces, Mount, PassingHooks
 from app.inference.loras.reading import Layers, UnusableLoraError, denoiser_of, read_lora
+from app.inference.pictures import Pixels
 from app.inference.pipelines.contract import PromptEmbedding, SampleState, StepPipeline
 from app.inference.pipelines.wrapping import WrappedPipeline
 from app.lora_files import LoraFolder, refused_lora
@@ -83,6 +84,11 @@ class AdaptedPipeline(WrappedPipeline):
         """Each state after one more step, with the LoRAs that they have in common."""
         self._adapters.activate(states[0].loras)
         return super().step(states)
+
+    def decode(self, state: SampleState) -> Pixels:
+        """The picture that the state shows; a pipeline that is not done with its denoiser by then has the LoRAs too."""
+        self._adapters.activate(state.loras)
+        return super().decode(state)
 
 
 class CompiledTwice(WrappedPipeline):

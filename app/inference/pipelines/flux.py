@@ -13,6 +13,7 @@ from PIL import Image
 from app.generation import PictureSpec
 from app.inference.manifest import Manifest
 from app.inference.pictures import Pixels, cover
+from app.inference.pipelines.autoencoding import as_pixels, decoded, encoded
 from app.inference.pipelines.contract import PromptEmbedding, SampleState
 from app.inference.pipelines.previews import predicted_end, reduced
 
@@ -90,9 +91,7 @@ class FluxStepPipeline:
         return unpacked
 
     def _picture(self, latents: torch.Tensor) -> Pixels:
-        config = self.parts.vae.config
-        image = self.parts.vae.decode(latents / config.scaling_factor + config.shift_factor, return_dict=False)[0]
-        return np.asarray(self.parts.image_processor.postprocess(image, output_type="pil")[0])
+        return as_pixels(decoded(self.parts.vae, latents))
 
     @property
     def _device(self) -> torch.device:
@@ -153,11 +152,9 @@ class FluxStepPipeline:
         return scheduler.timesteps[first:], scheduler.sigmas[first:]
 
     def _encode_source(self, source: Image.Image, spec: PictureSpec, generator: torch.Generator) -> torch.Tensor:
-        vae, size = self.parts.vae, (spec.native_width, spec.native_height)
-        pixels = self.parts.image_processor.preprocess(cover(source, *size), height=size[1], width=size[0])
-        posterior = vae.encode(pixels.to(self._device, vae.dtype)).latent_dist
-        latents: torch.Tensor = (posterior.sample(generator) - vae.config.shift_factor) * vae.config.scaling_factor
-        return latents
+        size = (spec.native_width, spec.native_height)
+        picture = self.parts.image_processor.preprocess(cover(source, *size), height=size[1], width=size[0])
+        return encoded(self.parts.vae, picture.to(self._device, self.parts.vae.dtype), generator)
 
 
 def _blend(image: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

@@ -34,6 +34,8 @@ class SdxlStepPipeline:
     network predicts something that Euler's method is not known for.
     """
 
+    reports_velocity = True
+
     def __init__(self, pipeline: StableDiffusionXLPipeline, manifest: Manifest, encoder_revision: str = "") -> None:
         self.parts = pipeline
         self._manifest = manifest

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -62,10 +63,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server as its clients see it."""
+    """A server as its clients see it; `faults` counts by their reason the answers that were none."""
 
     port: int
     dialect: Dialect
+    faults: Counter[str]
 
     async def ask(self, connection: Connection, order: Order, *, patience_s: float = REQUEST_LIMIT_S) -> Sample:
         """One request and its outcome; one that is not over after `patience_s` ends with a closed connection."""
@@ -76,10 +78,13 @@ class Target:
             if answer.status == 200:
                 file = self.dialect.picture(answer.body)
                 outcome = Outcome.DRAWN if _is_right(file, order) else Outcome.WRONG
+            else:
+                self.faults[f"status {answer.status}"] += 1
         except TimeoutError:
             outcome = Outcome.LEFT if patience_s < REQUEST_LIMIT_S else Outcome.FAILED
             connection.close()
-        except (OSError, EOFError, ValueError, LookupError):
+        except (OSError, EOFError, ValueError, LookupError) as error:
+            self.faults[type(error).__name__] += 1
             connection.close()
         return Sample(order, sent_s, perf_counter(), outcome, file)
 

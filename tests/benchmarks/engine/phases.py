@@ -12,7 +12,7 @@ from time import perf_counter
 from benchmarks.engine.asks import EVERYTHING, MIXED_SHAPES, MIXED_STEPS, UNIFORM, Mix
 from benchmarks.engine.client import Connection
 from benchmarks.engine.load import Order, Outcome, Sample, closed_loop, leaving_loop, open_loop, poisson
-from benchmarks.engine.servers import Usage, since
+from benchmarks.engine.servers import ServerFailedError, Usage, since
 from benchmarks.engine.turn import (
     Metrics,
     Turn,
@@ -224,6 +224,8 @@ async def _known(turn: Turn) -> Order:
     connection = Connection(target.port)
     first = await target.ask(connection, order)
     connection.close()
+    if first.outcome is not Outcome.DRAWN:
+        raise ServerFailedError(f"{turn.server.entry.name} did not draw the picture that was to be known")
     return replace(order, file=first.file)
 
 

@@ -1,7 +1,6 @@
 """Darkroom as one process: gateway, router and step engine, without Ray; what `darkroom solo` starts."""
 
 import argparse
-import asyncio
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import uvicorn
 from benchmarks.engine.asks import MIXED_SHAPES
 from benchmarks.engine.ledger import Ledger
 
+from app.cli.solo import run
 from app.config import DarkroomSettings
 from app.embedded import embedded
 from app.telemetry.events import Event, StageDone, StepDone
@@ -60,7 +60,7 @@ def main() -> None:
     port = parser.parse_args().port
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         settings = settings_for(port=port, blobs=f"{folder}/blobs")
-        asyncio.run(serve(settings, costs_folder=Path(folder) / "costs"))
+        run(serve(settings, costs_folder=Path(folder) / "costs"))
 
 
 if __name__ == "__main__":

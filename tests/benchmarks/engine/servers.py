@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -21,7 +22,7 @@ from app.cli.environment import free_ports
 HERE = Path(__file__).parent
 OURS = "darkroom"
 START_S = 300.0
-RESUME_S = 20.0
+RESUME_S = 60.0
 _POLL_S = 0.25
 # Beyond all streams, so that nobody has drawn it before.
 _FIRST_GREETING = 2**40
@@ -100,6 +101,8 @@ class Server:
     def __init__(self, entry: Entry, *, core: int, folder: Path, console: Console) -> None:
         self.entry = entry
         self.starts = 0
+        self.faults: Counter[str] = Counter()
+        self._console = console
         self._core = core
         self._folder = folder
         self._python = python_of(entry.environment, console)
@@ -111,7 +114,7 @@ class Server:
     @property
     def target(self) -> Target:
         """Where load goes."""
-        return Target(self._port, self.entry.dialect)
+        return Target(self._port, self.entry.dialect, self.faults)
 
     async def start(self) -> None:
         """Start it and wait until it draws; raises ServerFailedError."""
@@ -142,7 +145,8 @@ class Server:
         self._running.resume()
         try:
             await self._until_it_draws(RESUME_S)
-        except ServerFailedError:
+        except ServerFailedError as error:
+            self._console.print(f"[red]{self.entry.name} is started again: {error}")
             self.stop()
             await self.start()
 
@@ -173,11 +177,13 @@ class Server:
             sample = await self.target.ask(connection, Order(ask=self._greeting()), patience_s=limit_s)
             if sample.outcome is Outcome.DRAWN:
                 connection.close()
+                self.faults.clear()
                 return
             if not self._running.is_alive:
                 break
             await asyncio.sleep(_POLL_S)
-        raise ServerFailedError(f"{self.entry.name} does not draw; its last words are\n{last_words(self._log)}")
+        reasons = ", ".join(self.faults) or "no answer in time"
+        raise ServerFailedError(f"{self.entry.name} does not draw ({reasons}); its log ends\n{last_words(self._log)}")
 
     def _greeting(self) -> Ask:
         return ask_of(next(self._greetings), UNIFORM.kinds[0])

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Record:
     phase: str
     server: str
     metrics: Metrics
+    faults: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,9 @@ class Session:
     restarts: dict[str, int] = field(default_factory=dict)
 
     async def run(self, entries: Sequence[Entry]) -> None:
-        """Start all, measure, end all; records are kept up to where it got."""
+        """Start all, measure, end all, also when told to stop; records are kept up to where it got."""
+        if (task := asyncio.current_task()) is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with self._bare() as bare, self._servers((ECHO, ECHO_FASTAPI, *entries)) as servers:
             for server in servers:
                 started_s = perf_counter()
@@ -69,7 +73,7 @@ class Session:
                         number=repetition * len(PHASES) + PHASES.index(phase),
                     ),
                 )  # fmt: skip
-                self._note(Record(repetition, phase.name, server.entry.name, metrics))
+                self._note(Record(repetition, phase.name, server.entry.name, metrics, dict(server.faults)))
 
     async def _measure(self, phase: Phase, turn: Turn) -> Metrics:
         """The phase's metrics; none when the server fails, which is counted and started again."""
@@ -96,9 +100,8 @@ class Session:
     def _note(self, record: Record) -> None:
         self.records.append(record)
         shown = ", ".join(f"{name} {value:.3g}" for name, value in record.metrics.items() if _is_telling(name))
-        self.console.print(
-            f"[dim]{record.repetition + 1}/{self.extent.repeats} {record.phase} {record.server}: {shown}"
-        )
+        where = f"{record.repetition + 1}/{self.extent.repeats} {record.phase} {record.server}"
+        self.console.print(f"[dim]{where}: {shown}" + (f" [red]{record.faults}" if record.faults else ""))
 
     @contextmanager
     def _bare(self) -> Iterator[Bare]:

@@ -28,7 +28,7 @@ class Extent:
     seeds: int = 3
 
 
-QUICK = Extent(repeats=1, window_s=2.0, warmup_s=0.5, bare_s=0.9, pairs=8, seeds=1)
+QUICK = Extent(repeats=1, window_s=1.5, warmup_s=0.4, bare_s=0.8, pairs=8, seeds=1)
 
 
 @dataclass(slots=True, kw_only=True)

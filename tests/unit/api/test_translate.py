@@ -26,6 +26,7 @@ SETTINGS = DarkroomSettings.model_validate(
             "fal-ai/flux/schnell": {"task": "text_to_image", "variant": "full"},
             "fal-ai/flux/dev": {"task": "text_to_image", "variant": "sketch"},
             "fal-ai/flux/dev/image-to-image": {"task": "image_to_image", "variant": "full"},
+            "fal-ai/fast-sdxl": {"task": "text_to_image", "variant": "full"},
             "acme/draw": {"task": "text_to_image", "variant": "full"},
             "acme/draw/fast": {"task": "text_to_image", "variant": "full", "default_steps": 2},
             "fal-ai/flux-lora": {"task": "text_to_image", "variant": "styled"},
@@ -112,6 +113,14 @@ async def test_variant_chooses_its_native_size(endpoint_id: str, native: tuple[i
     spec = (await translated(endpoint_id, {"prompt": "a dot"})).spec
 
     assert (spec.native_width, spec.native_height) == native
+
+
+async def test_what_a_picture_shall_not_show_reaches_the_request() -> None:
+    """The SDXL endpoint has a negative prompt, and calls its encoding `format`; the FLUX endpoints have neither."""
+    payload = {"prompt": "a tree", "negative_prompt": "leaves", "format": "png"}
+    drawn, plain = await translated("fal-ai/fast-sdxl", payload), await translated("fal-ai/flux/dev", payload)
+    assert (drawn.spec.negative_prompt, drawn.spec.image_format) == ("leaves", ImageFormat.PNG)
+    assert (plain.spec.negative_prompt, plain.spec.image_format) == ("", ImageFormat.JPEG)
 
 
 async def test_missing_seed_is_drawn() -> None:

@@ -114,6 +114,7 @@ SHAPING = {
     "compile": "default",
     "step_cache": 0.05,
     "vae_tiling": True,
+    "max_lora_rank": 32,
 }
 NOT_SHAPING = {
     "default_steps", "max_steps", "native_sizes", "lora_folder", "max_loras", "max_lora_bytes", "max_batch",

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="compili
 def start(folder: Path, cache: Path) -> dict[str, Any]:
     """What a fresh process finds that loads the model compiled."""
     command = [sys.executable, "tests/compiled_start.py", str(folder), str(cache)]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ".:tests", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": ".:tests", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 

@@ -52,13 +52,17 @@ def folder(tmp_path: Path) -> LoraFolder:
     return LoraFolder(tmp_path, max_bytes=10**7)
 
 
-@pytest.fixture(params=["blocks", "whole"])
-def pipeline(request: pytest.FixtureRequest, folder: LoraFolder, compiler: Compiler) -> StepPipeline:
-    """An adapted pipeline whose denoiser is compiled, block by block or as a whole, after it was adapted."""
+@pytest.fixture
+def pipeline(folder: LoraFolder, compiler: Compiler) -> StepPipeline:
+    """An adapted pipeline whose denoiser is compiled, block by block, after it was adapted."""
+    return compiled(folder, compiler, "compile_repeated_blocks")
+
+
+def compiled(folder: LoraFolder, compiler: Compiler, method: str) -> StepPipeline:
+    """An adapted pipeline whose denoiser is compiled by one of its methods."""
     parts = tiny_flux()
     pipeline = over(parts, folder, compiled_rank=MAX_RANK)
-    compile_it = parts.transformer.compile_repeated_blocks if request.param == "blocks" else parts.transformer.compile
-    compile_it(backend=compiler, dynamic=False)
+    getattr(parts.transformer, method)(backend=compiler, dynamic=False)
     return pipeline
 
 
@@ -77,8 +81,10 @@ def draw(pipeline: StepPipeline, *loras: Lora) -> torch.Tensor:
     return state.latents
 
 
-def test_other_loras_need_no_other_program(pipeline: StepPipeline, folder: LoraFolder, compiler: Compiler) -> None:
+@pytest.mark.parametrize("method", ["compile_repeated_blocks", "compile"])
+def test_other_loras_need_no_other_program(folder: LoraFolder, compiler: Compiler, method: str) -> None:
     """After the first picture nothing is compiled again: not for a LoRA, nor another, nor two, nor other scales."""
+    pipeline = compiled(folder, compiler, method)
     ink = write_lora(folder.path, "ink.safetensors", tiny_flux(), seed=1, rank=4)
     everywhere = {"within": lambda path: "blocks" in path}
     oil = write_lora(folder.path, "oil.safetensors", tiny_flux(), seed=2, rank=3, **everywhere)
@@ -105,7 +111,6 @@ def test_no_program_is_borrowed(pipeline: StepPipeline, folder: LoraFolder, comp
     """A model of the same kind that was compiled without LoRAs, in the same process, leaves their program alone."""
     other = tiny_flux()
     other.transformer.compile_repeated_blocks(backend=compiler, dynamic=False)
-    other.transformer.compile(backend=compiler, dynamic=False)
     plain = draw(FluxStepPipeline(other, MANIFEST))
     ink = write_lora(folder.path, "ink.safetensors", tiny_flux(), seed=1)
     assert torch.equal(draw(pipeline), plain)

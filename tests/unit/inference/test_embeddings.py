@@ -1,23 +1,25 @@
-"""The memory of prompt embeddings."""
+"""Prompt embeddings are computed once and never mixed up."""
 
+from fakes import make_spec
 from scripted_pipeline import ScriptedPipeline
 
 from app.inference.embeddings import EmbeddingCache
 
 
-def test_the_size_is_part_of_what_is_remembered() -> None:
-    """The same words at another size are another embedding, since the model may see other words."""
-    pipeline = ScriptedPipeline()
-    cache = EmbeddingCache(pipeline)
-    first = cache.encode("a", 64, 64)
-    assert cache.encode("a", 64, 64) is first
-    assert cache.encode("a", 64, 48) is not first
+def test_equal_keys_share_one_embedding() -> None:
+    """What the pipeline calls equal is encoded once, in whichever of its pipelines; anything else on its own."""
+    cache, first, second = EmbeddingCache(), ScriptedPipeline(), ScriptedPipeline()
+    one = cache.embedding(first, make_spec(prompt="a dot", seed=1))
+    again = cache.embedding(second, make_spec(prompt="a dot", seed=2))
+    other = cache.embedding(first, make_spec(prompt="a line"))
+    assert again is one
+    assert other is not one
+    assert (first.encoded, second.encoded) == (["a dot", "a line"], [])
 
 
-def test_the_least_recently_used_is_forgotten() -> None:
-    """At most the given number is kept; use counts, not age."""
-    pipeline = ScriptedPipeline()
-    cache = EmbeddingCache(pipeline, max_entries=2)
+def test_the_embedding_used_longest_ago_is_forgotten_first() -> None:
+    """Memory stays bounded, and what is in use stays."""
+    cache, pipeline = EmbeddingCache(max_entries=2), ScriptedPipeline()
     for prompt in ("a", "b", "a", "c", "a", "b"):
-        cache.encode(prompt, 64, 64)
+        cache.embedding(pipeline, make_spec(prompt=prompt))
     assert pipeline.encoded == ["a", "b", "c", "b"]

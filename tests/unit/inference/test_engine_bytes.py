@@ -8,19 +8,34 @@ from app.config import VariantSettings
 from app.generation import Job, JobDrawn, JobStep
 from app.inference.building import build_engine
 from app.inference.engine.front import StepEngine
+from app.inference.loader import load_variant
+from app.inference.shelf import joint_bytes
 from app.storage import keys
-from app.telemetry.events import Observer, VariantReady, ignore
+from app.telemetry.events import Observer, VariantEvicted, VariantReady, ignore
 
 PROMPTS = ("a red circle", "a blue square", "a red square left of a blue circle")
 SIZE = {"width": 32, "height": 32, "native_width": 32, "native_height": 32}
 
 
-async def engine_on(folder: Path, costs_folder: Path, observer: Observer = ignore) -> StepEngine:
-    """A warm engine over the tiny model in two variants, as a replica would build it."""
-    settings = VariantSettings(source=str(folder), device="cpu", native_sizes=((32, 32), (32, 24)))
-    variants = {"sketch": settings, "small": settings.model_copy(update={"quantization": "int8"})}
+def variants_of(folder: Path, memory_bytes: int | None = None) -> dict[str, VariantSettings]:
+    """The tiny model as it is, and in eight bits."""
+    settings = VariantSettings(
+        source=str(folder), device="cpu", native_sizes=((32, 32), (32, 24)), max_batch=4, memory_bytes=memory_bytes
+    )
+    return {"sketch": settings, "small": settings.model_copy(update={"quantization": "int8"})}
+
+
+async def engine_on(
+    folder: Path, costs_folder: Path, observer: Observer = ignore, memory_bytes: int | None = None
+) -> StepEngine:
+    """A warm engine over the tiny model in two variants, as a replica of their host would build it."""
     return await build_engine(
-        variants, blobs=MemoryBlobStore(), keys=keys, replica="r1", observer=observer, costs_folder=costs_folder
+        variants_of(folder, memory_bytes),
+        blobs=MemoryBlobStore(),
+        keys=keys,
+        replica="r1",
+        observer=observer,
+        costs_folder=costs_folder,
     )
 
 
@@ -79,6 +94,16 @@ async def test_variants_of_one_device_do_not_touch_each_other(flux_folder: Path,
     alone = await files_alone(engine, jobs)
     assert len(set(alone.values())) == 6
     assert await files_of(engine, jobs, {}) == alone
+
+
+async def test_variants_take_turns_in_memory_that_holds_one(flux_folder: Path, tmp_path: Path) -> None:
+    """Within the budget of bytes one gives way to the other, as often as needed; no job is lost, no file changes."""
+    recorder, roomy = Recorder(), await engine_on(flux_folder, tmp_path)
+    largest = max(joint_bytes([load_variant(settings).footprint]) for settings in variants_of(flux_folder).values())
+    narrow = await engine_on(flux_folder, tmp_path, recorder, memory_bytes=largest)
+    jobs = [job_of(seed, variant) for seed in range(2) for variant in ("sketch", "small")]
+    assert await files_of(narrow, jobs, {}) == await files_of(roomy, jobs, {})
+    assert {event.variant for event in recorder.of(VariantEvicted)} == {"sketch", "small"}
 
 
 async def test_a_built_engine_is_warm(flux_folder: Path, tmp_path: Path) -> None:

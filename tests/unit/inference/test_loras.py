@@ -15,6 +15,8 @@ from app.errors import ConfigurationError, InvalidInputError
 from app.generation import Lora, PictureSpec, Task
 from app.inference.determinism import make_batch_invariant
 from app.inference.loras import adapted
+from app.inference.loras.adapters import Adapters
+from app.inference.loras.mounting import Acting
 from app.inference.manifest import Manifest
 from app.inference.pipelines.contract import SampleState, StepPipeline
 from app.inference.pipelines.flux import FluxStepPipeline
@@ -157,9 +159,9 @@ def test_company_does_not_matter(make: Callable[[], DiffusionPipeline], tmp_path
     """Pictures with equal LoRAs in one batch are those that they are alone."""
     pipeline = adapted_over(make(), tmp_path)
     loras = (ink, replace(oil, scale=0.3))
-    alone = [draw(pipeline, *loras, seed=seed) for seed in range(5)]
+    alone = [draw(pipeline, *loras, seed=seed) for seed in range(3)]
 
-    states = [begin(pipeline, *loras, seed=seed) for seed in range(5)]
+    states = [begin(pipeline, *loras, seed=seed) for seed in range(3)]
     while states[0].steps_left:
         states = pipeline.step(states)
     assert all(torch.equal(state.latents, latents) for state, latents in zip(states, alone, strict=True))
@@ -240,3 +242,36 @@ def test_convolutions_carry_loras(make: Callable[[], DiffusionPipeline], tmp_pat
     merged = tiny_sdxl()
     merged.unet.down_blocks[0].downsamplers[0].conv.weight += 0.5 * torch.einsum("or,rikl->oikl", up[..., 0, 0], down)
     torch.testing.assert_close(drawn, draw(plain_over(merged)), atol=1e-3, rtol=1e-4)
+
+
+class CountingMount:
+    """Lays nothing, counts how often it is asked to, and fails when it is told to."""
+
+    max_rank = None
+
+    def __init__(self) -> None:
+        self.scales: list[list[float]] = []
+        self.fails = False
+
+    def lay(self, acting: Acting) -> None:
+        """Note the scales."""
+        self.scales.append([scale for _, scale in acting])
+        if self.fails:
+            raise MemoryError
+
+
+@pytest.mark.parametrize("make", [flux], indirect=True)
+def test_the_same_loras_are_laid_once(make: Callable[[], DiffusionPipeline], tmp_path: Path, ink: Lora) -> None:
+    """Asking for what acts already is free; a switch that failed half-way is made again, to whatever is asked for."""
+    mount, folder = CountingMount(), LoraFolder(tmp_path, max_bytes=10**7)
+    adapters = Adapters(make(), mount=mount, folder=folder, max_loaded=1)
+    for loras in ((), (ink,), (ink,), (), (replace(ink, scale=0.0),), ()):
+        adapters.activate(loras)
+    assert mount.scales == [[1.0], [], [], []]
+
+    mount.fails = True
+    with pytest.raises(MemoryError):
+        adapters.activate((ink,))
+    mount.fails = False
+    adapters.activate(())
+    assert mount.scales[4:] == [[1.0], []]

@@ -1,13 +1,12 @@
 """Steps that can be foretold skip the network; company never decides which."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 
 import pytest
 import torch
-from diffusers import FluxPipeline
 from tiny_flux import SEQUENCE_LENGTH, tiny_flux
+from tiny_sdxl import tiny_sdxl
 
 from app.errors import ConfigurationError
 from app.generation import PictureSpec, Task
@@ -15,12 +14,16 @@ from app.inference.determinism import make_batch_invariant
 from app.inference.manifest import Manifest
 from app.inference.pipelines.contract import SampleState, StepPipeline
 from app.inference.pipelines.flux import FluxStepPipeline
+from app.inference.pipelines.sdxl import SdxlStepPipeline
 from app.inference.pipelines.wrapping import WrappedPipeline
 from app.inference.step_cache import StepCache, require_velocities
 
+# NumPy's own, about the scheduler of diffusers.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 SPEC = PictureSpec(
     task=Task.TEXT_TO_IMAGE, variant="tiny", prompt="a red circle", width=32, height=24,
-    native_width=32, native_height=24, steps=24,
+    native_width=32, native_height=24, steps=24, guidance_scale=4.0,
 )  # fmt: skip
 TOLERANCE = 0.1
 
@@ -38,12 +41,25 @@ class Counting(WrappedPipeline):
         return super().step(states)
 
 
-@cache
-def flux() -> FluxStepPipeline:
-    """The tiny pipeline, batch-invariant."""
-    parts: FluxPipeline = tiny_flux()
+def flux() -> StepPipeline:
+    """The tiny FLUX pipeline, batch-invariant."""
+    parts = tiny_flux()
     make_batch_invariant(parts.transformer)
     return FluxStepPipeline(parts, Manifest(max_sequence_length=SEQUENCE_LENGTH))
+
+
+def sdxl() -> StepPipeline:
+    """The tiny SDXL pipeline, batch-invariant."""
+    parts = tiny_sdxl()
+    make_batch_invariant(parts.unet)
+    return SdxlStepPipeline(parts, Manifest())
+
+
+@pytest.fixture(scope="module", params=[flux, sdxl], ids=lambda make: make.__name__)
+def plain(request: pytest.FixtureRequest) -> StepPipeline:
+    """Each family that reports its velocities, in turn."""
+    make: Callable[[], StepPipeline] = request.param
+    return make()
 
 
 def begin(pipeline: StepPipeline, **changes: object) -> SampleState:
@@ -59,44 +75,44 @@ def finish(pipeline: StepPipeline, state: SampleState) -> SampleState:
     return state
 
 
-def cached(tolerance: float = TOLERANCE) -> tuple[StepCache, Counting]:
+def cached(plain: StepPipeline, tolerance: float = TOLERANCE) -> tuple[StepCache, Counting]:
     """A step cache, and the pipeline in it that counts."""
-    counting = Counting(flux())
+    counting = Counting(plain)
     return StepCache(counting, tolerance=tolerance), counting
 
 
-def test_foretold_steps_skip_the_network_and_end_near() -> None:
+def test_foretold_steps_skip_the_network_and_end_near(plain: StepPipeline) -> None:
     """Fewer steps than half ask, the first two and the last among them, and the picture is nearly the same."""
-    pipeline, counting = cached()
-    state, plain = finish(pipeline, begin(pipeline)), finish(flux(), begin(flux()))
+    pipeline, counting = cached(plain)
+    state, expected = finish(pipeline, begin(pipeline)), finish(plain, begin(plain))
     assert counting.asked[:2] == [0, 1]
     assert counting.asked[-1] == 23
     assert len(counting.asked) < 12
-    assert (state.latents - plain.latents).norm() < 0.01 * plain.latents.norm()
+    assert (state.latents - expected.latents).norm() < 0.01 * expected.latents.norm()
 
 
-def test_less_tolerance_asks_more() -> None:
+def test_less_tolerance_asks_more(plain: StepPipeline) -> None:
     """The tolerance trades steps for likeness, down to asking at each."""
     asked = []
     for tolerance in (0.0, 0.05, TOLERANCE):
-        pipeline, counting = cached(tolerance)
+        pipeline, counting = cached(plain, tolerance)
         finish(pipeline, begin(pipeline))
         asked.append(len(counting.asked))
     assert asked[0] == 24
     assert asked == sorted(asked, reverse=True)
 
 
-def test_a_short_run_always_asks() -> None:
+def test_a_short_run_always_asks(plain: StepPipeline) -> None:
     """A request for fewer than twenty steps is served step by step, with the bytes of the model itself."""
-    pipeline, counting = cached()
+    pipeline, counting = cached(plain)
     state = finish(pipeline, begin(pipeline, steps=19))
     assert counting.asked == list(range(19))
-    assert torch.equal(state.latents, finish(flux(), begin(flux(), steps=19)).latents)
+    assert torch.equal(state.latents, finish(plain, begin(plain, steps=19)).latents)
 
 
-def test_company_decides_nothing() -> None:
+def test_company_decides_nothing(plain: StepPipeline) -> None:
     """Samples that join and leave at any step end with the bytes that they have alone."""
-    pipeline, _ = cached()
+    pipeline, _ = cached(plain)
     alone = [finish(pipeline, begin(pipeline, seed=seed, steps=20 + seed)).latents for seed in range(4)]
     under_way = {seed: begin(pipeline, seed=seed, steps=20 + seed) for seed in range(4)}
     for tick in range(40):
@@ -107,9 +123,9 @@ def test_company_decides_nothing() -> None:
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(alone, together, strict=True))
 
 
-def test_a_failed_step_can_be_repeated() -> None:
+def test_a_failed_step_can_be_repeated(plain: StepPipeline) -> None:
     """States are never changed in place, foretold or not."""
-    pipeline, _ = cached()
+    pipeline, _ = cached(plain)
     state = begin(pipeline)
     while state.steps_left:
         once, again = pipeline.step([state])[0], pipeline.step([state])[0]
@@ -117,8 +133,8 @@ def test_a_failed_step_can_be_repeated() -> None:
         state = once
 
 
-def test_a_family_that_tells_no_velocity_is_refused() -> None:
+def test_a_family_that_tells_no_velocity_is_refused(plain: StepPipeline) -> None:
     """A step cache that could never skip stops the start."""
-    require_velocities(flux())
+    require_velocities(plain)
     with pytest.raises(ConfigurationError, match="step_cache: 0"):
-        require_velocities(WrappedPipeline(flux()))
+        require_velocities(WrappedPipeline(plain))

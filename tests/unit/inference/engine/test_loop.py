@@ -222,7 +222,7 @@ def test_previews_come_with_the_steps_that_ask_for_them() -> None:
     bench = LoopBench()
     bench.add(make_job("a", steps=3, report_steps=True, previews=True), make_job("b", steps=3, report_steps=True))
     bench.run()
-    previews = {"a": [], "b": []}
+    previews: dict[str, list[bytes | None]] = {"a": [], "b": []}
     for event in bench.events:
         if isinstance(event, JobStep):
             previews[event.job_id].append(event.preview and event.preview[:3])
