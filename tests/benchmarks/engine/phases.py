@@ -23,9 +23,6 @@ from benchmarks.engine.turn import (
     within,
 )
 
-CONCURRENCIES = (1, 8, 32)
-LOADS = (0.5, 0.8, 1.1)
-MIXED_LOAD = 0.8
 GOODPUTS = (2, 4)
 HIT_CONCURRENCIES = (1, 16)
 HALF_CLIENTS = 8
@@ -33,8 +30,10 @@ STORM_CLIENTS = 8
 # In units of a picture's latency alone.
 LONGEST_STAY = 8
 CALM = 3
-CALM_LIMIT_S = 60.0
+CALM_LIMIT_S = 30.0
 _SETTLE_S = 0.05
+
+Measure = Callable[[Turn], Awaitable[Metrics]]
 
 
 async def verify(turn: Turn) -> Metrics:
@@ -72,32 +71,25 @@ async def pairs(turn: Turn) -> Metrics:
     }
 
 
-async def closed(turn: Turn) -> Metrics:
-    """Closed loops of one shape and step count."""
-    metrics: Metrics = {}
-    for clients in CONCURRENCIES:
-        metrics |= prefixed(f"c{clients}", await _closed(turn, UNIFORM, clients))
-    return metrics
+def closed(mix: Mix, clients: int) -> Measure:
+    """A closed loop of that many clients."""
+
+    async def measure(turn: Turn) -> Metrics:
+        rate = await turn.bare_rate(mix)
+        samples, usage = await turn.closed(turn.orders(mix), clients=clients)
+        return latencies(within(samples, usage)) | throughput(samples, usage, rate) | failures(samples)
+
+    return measure
 
 
-async def open_loads(turn: Turn) -> Metrics:
-    """Poisson arrivals of one shape and step count."""
-    rate = await turn.bare_rate(UNIFORM)
-    capacity = turn.capacity(UNIFORM, rate.per_s)
-    metrics: Metrics = {}
-    for load in LOADS:
-        metrics |= prefixed(f"at {load}", await _open(turn, UNIFORM, per_s=load * capacity))
-    return metrics
+def arriving(mix: Mix, load: float) -> Measure:
+    """Poisson arrivals at that share of what the bare loop draws."""
 
+    async def measure(turn: Turn) -> Metrics:
+        capacity = await turn.capacity(mix)
+        return await _arrivals(turn, mix, per_s=load * capacity)
 
-async def mixed_steps(turn: Turn) -> Metrics:
-    """Requests of 1, 2, 4 and 8 steps, in a full closed loop and as Poisson arrivals."""
-    return await _mixed(turn, MIXED_STEPS)
-
-
-async def mixed_shapes(turn: Turn) -> Metrics:
-    """Requests of five shapes, likewise."""
-    return await _mixed(turn, MIXED_SHAPES)
+    return measure
 
 
 async def hits(turn: Turn) -> Metrics:
@@ -174,21 +166,7 @@ def _waste(samples: list[Sample], usage: Usage) -> Metrics:
     return {"wasted": share, "wasted_s": share * usage.work.device_s}
 
 
-async def _closed(turn: Turn, mix: Mix, clients: int) -> Metrics:
-    rate = await turn.bare_rate(mix)
-    samples, usage = await turn.closed(turn.orders(mix), clients=clients)
-    return latencies(within(samples, usage)) | throughput(samples, usage, rate) | failures(samples)
-
-
-async def _mixed(turn: Turn, mix: Mix) -> Metrics:
-    full = await _closed(turn, mix, max(CONCURRENCIES))
-    capacity = turn.capacity(mix, full["bare_per_s"])
-    return prefixed(f"c{max(CONCURRENCIES)}", full) | prefixed(
-        f"at {MIXED_LOAD}", await _open(turn, mix, per_s=MIXED_LOAD * capacity)
-    )
-
-
-async def _open(turn: Turn, mix: Mix, *, per_s: float) -> Metrics:
+async def _arrivals(turn: Turn, mix: Mix, *, per_s: float) -> Metrics:
     extent, samples = turn.extent, list[Sample]()
     before = turn.server.read()
     for seed in range(extent.seeds):
@@ -240,17 +218,24 @@ class Phase:
     """A part of the measurement in which all servers take turns."""
 
     name: str
-    measure: Callable[[Turn], Awaitable[Metrics]]
+    measure: Measure
 
 
+# The pressure rises: BentoML's batcher remembers long waits, and would wait as long for single requests afterwards.
 PHASES = (
     Phase("verify", verify),
     Phase("pairs", pairs),
-    Phase("closed", closed),
-    Phase("open", open_loads),
-    Phase("steps", mixed_steps),
-    Phase("shapes", mixed_shapes),
+    Phase("uniform-c1", closed(UNIFORM, 1)),
     Phase("hits", hits),
+    Phase("uniform-0.5", arriving(UNIFORM, 0.5)),
+    Phase("uniform-0.8", arriving(UNIFORM, 0.8)),
+    Phase("steps-0.8", arriving(MIXED_STEPS, 0.8)),
+    Phase("shapes-0.8", arriving(MIXED_SHAPES, 0.8)),
     Phase("half", half_hits),
+    Phase("uniform-c8", closed(UNIFORM, 8)),
+    Phase("uniform-1.1", arriving(UNIFORM, 1.1)),
+    Phase("uniform-c32", closed(UNIFORM, 32)),
+    Phase("steps-c32", closed(MIXED_STEPS, 32)),
+    Phase("shapes-c32", closed(MIXED_SHAPES, 32)),
     Phase("storm", storm),
 )

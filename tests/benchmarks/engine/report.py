@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.rows import SECTIONS, Row, Section
+from benchmarks.engine.rows import FAULTS, SECTIONS, Row, Section
 from benchmarks.engine.session import BARE, CLIENT, Session
 from benchmarks.engine.summary import Spread, Summary, Verdict
 from rich.console import Console
@@ -22,7 +22,8 @@ WIDTH = 170
 def print_report(console: Console, summary: Summary, *, servers: Sequence[str], found: Sequence[Verdict]) -> None:
     """All tables, then the verdicts."""
     for name, title in ((BARE, "The bare loop"), (CLIENT, "The client, where nothing is drawn")):
-        console.print(_plain_table(title, summary.metrics(name, name)))
+        if metrics := summary.metrics(name, name):
+            console.print(_plain_table(title, metrics))
     for section in SECTIONS:
         if _rows(section, summary, servers):
             console.print(_table(section, summary, servers))
@@ -33,9 +34,9 @@ def print_report(console: Console, summary: Summary, *, servers: Sequence[str], 
 def sentence(verdict: Verdict) -> str:
     """The verdict in words."""
     row = verdict.row
-    state = "ahead" if verdict.is_ahead else "behind"
+    state = "level" if verdict.is_level else "ahead" if verdict.is_ahead else "behind"
     doubt = "" if verdict.is_certain else ", ranges overlap"
-    factor = "" if math.isnan(verdict.factor) else f" ({verdict.factor:.2f}x{doubt})"
+    factor = "" if verdict.is_level or math.isnan(verdict.factor) else f" ({verdict.factor:.2f}x{doubt})"
     goal = ""
     if verdict.goal is not None:
         goal = f"; goal {row.shown(verdict.goal)} {'reached' if verdict.reaches_goal else 'MISSED'}"
@@ -84,8 +85,8 @@ def _rows(section: Section, summary: Summary, servers: Sequence[str]) -> list[Ro
     """The rows with a number, without faults where there were none."""
     found = []
     for row in section.rows:
-        medians = [summary.spread(section.phase, row.metric, name).most for name in servers]
-        is_fault = row.metric.endswith(("failed", "wrong"))
+        medians = [summary.spread(row, name).most for name in servers]
+        is_fault = row.metric.endswith(FAULTS)
         if any(not math.isnan(value) and (value > 0 or not is_fault) for value in medians):
             found.append(row)
     return found
@@ -98,13 +99,13 @@ def _table(section: Section, summary: Summary, servers: Sequence[str]) -> Table:
     for name in servers:
         table.add_column(name, justify="right")
     for row in _rows(section, summary, servers):
-        table.add_row(row.title, row.unit, *_cells(section, row, summary, servers, bold="[bold]{}[/bold]"))
+        table.add_row(row.title, row.unit, *_cells(row, summary, servers, bold="[bold]{}[/bold]"))
     return table
 
 
-def _cells(section: Section, row: Row, summary: Summary, servers: Sequence[str], *, bold: str) -> list[str]:
-    best = summary.best(section.phase, row, servers) if row.better else None
-    spreads = {name: summary.spread(section.phase, row.metric, name) for name in servers}
+def _cells(row: Row, summary: Summary, servers: Sequence[str], *, bold: str) -> list[str]:
+    best = summary.best(row, servers) if row.better else None
+    spreads = {name: summary.spread(row, name) for name in servers}
     return [
         bold.format(_cell(row, spread)) if best and best[0] == name else _cell(row, spread)
         for name, spread in spreads.items()
@@ -127,7 +128,7 @@ def _markdown(section: Section, summary: Summary, servers: Sequence[str]) -> str
     ]
     for row in _rows(section, summary, servers):
         title = f"{row.title}, {row.unit}" if row.unit else row.title
-        lines.append(f"| {title} | {' | '.join(_cells(section, row, summary, servers, bold='**{}**'))} |")
+        lines.append(f"| {title} | {' | '.join(_cells(row, summary, servers, bold='**{}**'))} |")
     return "\n".join([*lines, ""])
 
 

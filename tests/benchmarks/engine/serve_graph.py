@@ -1,5 +1,6 @@
 """The whole of Darkroom as it is deployed, gateway, router and engine each in a process of Ray Serve, on `--port`."""
 
+import os
 import signal
 import sys
 
@@ -10,6 +11,8 @@ from serving import serving
 
 def main() -> None:
     """Serve until told to stop."""
+    # Below the benchmark's folder the paths of HAProxy's sockets would be too long.
+    os.environ.pop("TMPDIR", None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     sizes = [list(kind[:2]) for kind in MIXED_SHAPES.kinds]
     with serving({"server": {"port": port()}, "variants": {"sketch": {"native_sizes": sizes}}}):

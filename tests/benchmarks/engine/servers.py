@@ -107,7 +107,7 @@ class Server:
         self._folder = folder
         self._python = python_of(entry.environment, console)
         self._ledger = Ledger(folder / f"{_file_name(entry)}.ledger")
-        self._log = (folder / f"{_file_name(entry)}.log").open("wb")
+        self._log = folder / f"{_file_name(entry)}.log"
         self._family: Family | None = None
         self._greetings = itertools.count(_FIRST_GREETING)
 
@@ -122,9 +122,9 @@ class Server:
         (self._port,) = free_ports(1)
         command = [self._python, str(self.entry.path), "--port", str(self._port), *self.entry.options]
         variables = environment(self._folder, **{VARIABLE: str(self._folder / f"{_file_name(self.entry)}.ledger")})
-        with pinned(self._core):
+        with pinned(self._core), self._log.open("ab") as log:
             process = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
-                command, env=variables, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=self._log,
+                command, env=variables, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         self._process, self._family = process, Family(process.pid)

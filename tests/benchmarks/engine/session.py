@@ -1,8 +1,9 @@
-"""One session: all servers warm on one core, taking turns phase by phase, repetition by repetition."""
+"""One session: all servers warm on one core, taking turns phase by phase; started anew for each repetition."""
 
 import asyncio
 import itertools
 import signal
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,24 +46,32 @@ class Session:
     folder: Path
     console: Console
     records: list[Record] = field(default_factory=list)
-    restarts: dict[str, int] = field(default_factory=dict)
+    restarts: Counter[str] = field(default_factory=Counter)
 
     async def run(self, entries: Sequence[Entry]) -> None:
         """Start all, measure, end all, also when told to stop; records are kept up to where it got."""
         if (task := asyncio.current_task()) is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        with self._bare() as bare, self._servers((ECHO, ECHO_FASTAPI, *entries)) as servers:
-            for server in servers:
-                started_s = perf_counter()
-                await server.start()
-                server.pause()
-                self.console.print(f"[dim]{server.entry.name} is warm after {perf_counter() - started_s:.0f} s")
-            for repetition in range(self.extent.repeats):
-                await self._repeat(repetition, bare, servers[:2], servers[2:])
-            self.restarts.update({server.entry.name: server.starts - 1 for server in servers[2:]})
+        for repetition in range(self.extent.repeats):
+            with self._bare() as bare, self._servers((ECHO, ECHO_FASTAPI, *entries)) as (nothing, http, *servers):
+                started = [server for server in (nothing, http, *servers) if await self._start(server)]
+                reference = await self._reference(repetition, bare, nothing=nothing, http=http)
+                await self._repeat(repetition, bare, reference, [each for each in servers if each in started])
+                self.restarts.update({server.entry.name: server.starts - 1 for server in servers})
 
-    async def _repeat(self, repetition: int, bare: Bare, echoes: Sequence[Server], servers: Sequence[Server]) -> None:
-        reference = await self._reference(repetition, bare, echoes)
+    async def _start(self, server: Server) -> bool:
+        """Start it and halt it; false when it does not come up, so that the others are measured without it."""
+        started_s = perf_counter()
+        try:
+            await server.start()
+        except ServerFailedError as error:
+            self.console.print(f"[red]{server.entry.name} is left out: {error}")
+            return False
+        server.pause()
+        self.console.print(f"[dim]{server.entry.name} is warm after {perf_counter() - started_s:.0f} s")
+        return True
+
+    async def _repeat(self, repetition: int, bare: Bare, reference: Reference, servers: Sequence[Server]) -> None:
         for number, phase in enumerate(self.phases):
             turn = (repetition + number) % len(servers)
             for server in (*servers[turn:], *servers[:turn]):
@@ -86,20 +95,23 @@ class Session:
         finally:
             turn.server.pause()
 
-    async def _reference(self, repetition: int, bare: Bare, echoes: Sequence[Server]) -> Reference:
+    async def _reference(self, repetition: int, bare: Bare, *, nothing: Server, http: Server) -> Reference:
         alone_ms = {kind: bare.alone_ms(kind) for kind in EVERYTHING.kinds}
         rates = {mix.name: bare.rate(mix, seconds=self.extent.bare_s) for mix in (UNIFORM, MIXED_STEPS, MIXED_SHAPES)}
         metrics = {f"alone {_named(kind)}.ms": value for kind, value in alone_ms.items()}
         for name, rate in rates.items():
             metrics |= prefixed(name, {"per_s": rate.per_s, "cpu_ms": rate.cpu_ms})
         self._note(Record(repetition, BARE, BARE, metrics))
-        nothing, http = [await _echo(server) for server in echoes]
-        self._note(Record(repetition, CLIENT, CLIENT, prefixed("nothing", nothing) | prefixed("http", http)))
-        return Reference(alone_ms=alone_ms, http_ms=http["c1.p50_ms"])
+        echoes = {"nothing": await _echo(nothing), "http": await _echo(http)}
+        metrics = {f"{name}.{metric}": value for name, each in echoes.items() for metric, value in each.items()}
+        self._note(Record(repetition, CLIENT, CLIENT, metrics))
+        return Reference(alone_ms=alone_ms, http_ms=echoes["http"]["c1.p50_ms"])
 
     def _note(self, record: Record) -> None:
         self.records.append(record)
         shown = ", ".join(f"{name} {value:.3g}" for name, value in record.metrics.items() if _is_telling(name))
+        if not shown and not record.faults:
+            return
         where = f"{record.repetition + 1}/{self.extent.repeats} {record.phase} {record.server}"
         self.console.print(f"[dim]{where}: {shown}" + (f" [red]{record.faults}" if record.faults else ""))
 

@@ -39,24 +39,20 @@ class Summary:
             place: Spread(statistics.median(values), min(values), max(values)) for place, values in found.items()
         }
 
-    def spread(self, phase: str, metric: str, server: str) -> Spread:
+    def spread(self, row: Row, server: str) -> Spread:
         """The spread, of nothing where nothing was found."""
-        return self._spreads.get((phase, metric, server), NOTHING)
+        return self._spreads.get((row.phase, row.metric, server), NOTHING)
 
     def metrics(self, phase: str, server: str) -> dict[str, Spread]:
         """All that was found of a server in a phase."""
         return {metric: each for (where, metric, who), each in self._spreads.items() if (where, who) == (phase, server)}
 
-    def best(self, phase: str, row: Row, servers: Sequence[str]) -> tuple[str, Spread] | None:
+    def best(self, row: Row, servers: Sequence[str]) -> tuple[str, Spread] | None:
         """The server with the best median, if any has one."""
-        known = [(name, spread) for name in servers if not math.isnan((spread := self._of(phase, row, name)).median)]
-        if not known:
-            return None
+        spreads = {name: self.spread(row, name) for name in servers}
+        known = [(name, spread) for name, spread in spreads.items() if not math.isnan(spread.median)]
         choose = max if row.better == "higher" else min
-        return choose(known, key=lambda each: each[1].median)
-
-    def _of(self, phase: str, row: Row, server: str) -> Spread:
-        return self.spread(phase, row.metric, server)
+        return choose(known, key=lambda each: each[1].median, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +65,11 @@ class Verdict:
     best_peer: str
     best: Spread
     goal: float | None
+
+    @property
+    def is_level(self) -> bool:
+        """Whether both medians are the same."""
+        return self.ours.median == self.best.median
 
     @property
     def is_ahead(self) -> bool:
@@ -98,8 +99,8 @@ def verdicts(summary: Summary, *, ours: str, peers: Sequence[str]) -> list[Verdi
     found = []
     for section in SECTIONS:
         for row in section.rows:
-            own = summary.spread(section.phase, row.metric, ours)
-            best = summary.best(section.phase, row, peers) if row.better else None
+            own = summary.spread(row, ours)
+            best = summary.best(row, peers) if row.better else None
             if best is None or math.isnan(own.median):
                 continue
             goal = row.target if row.share_of_best is None else row.share_of_best * best[1].median

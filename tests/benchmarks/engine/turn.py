@@ -11,7 +11,7 @@ from benchmarks.engine.bare import Bare, Rate
 from benchmarks.engine.load import Order, Outcome, Sample, closed_loop, completed
 from benchmarks.engine.servers import Server, Usage
 
-STREAMS_PER_PHASE = 16
+STREAMS_PER_PHASE = 8
 
 Metrics = dict[str, float]
 
@@ -35,8 +35,8 @@ QUICK = Extent(repeats=1, window_s=1.5, warmup_s=0.4, bare_s=0.8, pairs=8, seeds
 class Reference:
     """What one repetition is held against: latencies of pictures alone, of HTTP itself, and what first turns found.
 
-    All in milliseconds; `capacities` are pictures per second by phase and mix, so that all
-    servers meet the same arrivals.
+    All in milliseconds; `capacities` are pictures per second by phase, so that all servers
+    meet the same arrivals.
     """
 
     alone_ms: Mapping[Kind, float]
@@ -77,9 +77,12 @@ class Turn:
         finally:
             await self.server.resume()
 
-    def capacity(self, mix: Mix, found_per_s: float) -> float:
-        """Pictures per second that open loops are scaled by: what the phase's first turn of this repetition found."""
-        return self.reference.capacities.setdefault(f"{self.phase} {mix.name}", found_per_s)
+    async def capacity(self, mix: Mix) -> float:
+        """Pictures per second of the bare loop, as the phase's first turn of this repetition found them."""
+        capacities = self.reference.capacities
+        if self.phase not in capacities:
+            capacities[self.phase] = (await self.bare_rate(mix)).per_s
+        return capacities[self.phase]
 
     async def closed(self, orders: Iterator[Order], *, clients: int) -> tuple[list[Sample], Usage]:
         """A closed loop with its window watched."""

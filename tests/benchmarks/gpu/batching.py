@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.gpu.mixes import Comparison, StepTimes, Way, compare, mixes, ways
+from benchmarks.gpu.mixes import VARIANT, Comparison, StepTimes, Way, compare, denoise_s, mixes, policy_limits, ways
 from benchmarks.gpu.rig import Rig, Run, engine_over, first_states, job_of
+from benchmarks.gpu.roofline import fraction
 from benchmarks.gpu.scale import BATCHES
 from benchmarks.gpu.sheets import Cell, Sheet
 
@@ -32,9 +33,8 @@ def batching(rig: Rig) -> Iterator[Sheet]:
 
 def rehearse(rig: Rig, sides: tuple[int, ...]) -> None:
     """Measure for the engine what it measures itself before it serves."""
-    rehearsal = Rehearsal(
-        rig.pipeline(), variant="flux", costs=rig.costs, memory=rig.memory, clock=time.perf_counter
-    )  # fmt: skip
+    clock = time.perf_counter
+    rehearsal = Rehearsal(rig.pipeline(), variant=VARIANT, costs=rig.costs, memory=rig.memory, clock=clock)
     for side in sides:
         if not rig.costs.knows(Shape("step", side, side), BATCHES[-1]):
             rehearsal.perform((side, side), rehearsed_sizes(BATCHES))
@@ -55,17 +55,20 @@ def _steps_sheet(rig: Rig, times: StepTimes) -> Sheet:
         for batch, seconds in by_batch.items():
             expected = rig.costs.seconds(Shape("step", side, side), batch)
             off = None if expected is None else 100 * (expected / seconds - 1)
-            rows.append([f"{side} x {side}", batch, 1000 * seconds, batch * by_batch[1] / seconds, off])
+            reached = fraction(batch * rig.work(side).step / rig.rates.bf16, seconds)
+            rows.append([f"{side} x {side}", batch, 1000 * seconds, batch * by_batch[1] / seconds, reached, off])
     return Sheet(
         title="One step by batch size (median)",
-        columns=("picture", "batch", "ms", "pictures a second over batch 1", "cost model off by, %"),
+        columns=("picture", "batch", "ms", "pictures a second over batch 1", "floor/measured", "cost model off by, %"),
         rows=rows,
         notes=(f"The cost model measured batches of {rehearsed_sizes(BATCHES)}; the others are interpolated.",),
     )
 
 
 def _bytes_sheet(rig: Rig) -> Sheet:
-    needed = {side: [rig.costs.bytes(Shape("step", side, side), batch) for batch in BATCHES] for side in rig.scale.sides}
+    needed = {
+        side: [rig.costs.bytes(Shape("step", side, side), batch) for batch in BATCHES] for side in rig.scale.sides
+    }
     state = rig.memory.state()
     return Sheet(
         title="Memory of a step beyond the weights, GB, by batch size (cost model)",
@@ -75,18 +78,17 @@ def _bytes_sheet(rig: Rig) -> Sheet:
             for side, by_batch in needed.items()
         ],
         notes=(
-            f"Allocated {state.allocated / 1e9:.1f} GB, reserved {state.reserved / 1e9:.1f} GB, free "
-            f"{state.free / 1e9:.1f} GB, fragmentation {state.fragmentation:.1%}.",
+            f"Allocated {state.allocated / 1e9:.1f} GB, reserved {state.reserved / 1e9:.1f} GB by the allocator.",
+            f"Free {state.free / 1e9:.1f} GB; fragmentation {state.fragmentation:.1%}.",
         ),
     )
 
 
 def _policies_sheet(rig: Rig, compared: list[Comparison]) -> Sheet:
-    rows: list[list[Cell]] = [
-        [each.mix.name, each.policy, each.informed, each.best_batch, 100 * each.loss, 100 * each.informed_loss]
-        + [*each.fixed.values()]
-        for each in compared
-    ]
+    rows: list[list[Cell]] = []
+    for each in compared:
+        losses = [100 * each.loss, 100 * each.informed_loss]
+        rows.append([each.mix.name, each.policy, each.informed, each.best_batch, *losses, *each.fixed.values()])
     return Sheet(
         title=f"Pictures per second of denoising, {rig.scale.jobs} jobs that are all there (computed from step times)",
         columns=(
@@ -113,25 +115,26 @@ def _runs_sheet(rig: Rig, compared: list[Comparison], times: StepTimes) -> Sheet
     for each in compared:
         for way in ways(each, rig.costs):
             refusal = rig.budget.refusal(20 * rig.scale.slowness)
-            rows.append(_run_row(rig, each, way) if refusal is None else [each.mix.name, way[0], refusal, *[None] * 3])
+            found = _run_cells(rig, each, way, times) if refusal is None else [refusal, *[None] * 4]
+            rows.append([each.mix.name, way.name, *found])
     return Sheet(
-        title=f"{rig.scale.real_jobs} jobs really run through the engine",
-        columns=("mix", "batches", "pictures/s of denoising", "pictures/s in all", "mean batch", "drawn"),
+        title=f"{rig.scale.real_jobs} jobs really run through the engine, pictures per second",
+        columns=("mix", "batches", "denoised", "denoised, computed", "in all", "mean batch", "drawn"),
         rows=rows,
         notes=("In all: with decoding, which follows each picture's last step, and PNG.",),
     )
 
 
-def _run_row(rig: Rig, compared: Comparison, way: Way) -> list[Cell]:
-    run = asyncio.run(_run(rig, compared, way))
-    count = len(run.drawn)
-    mean = sum(run.batches) / len(run.batches)
-    return [compared.mix.name, way[0], count / run.step_s, count / run.seconds, mean, count]
+def _run_cells(rig: Rig, compared: Comparison, way: Way, times: StepTimes) -> list[Cell]:
+    sides, steps = compared.mix.sides(rig.scale.real_jobs), rig.scale.steps
+    computed_s = denoise_s(sides, policy_limits(way.costs, way.most), times, steps=steps)
+    run = asyncio.run(_run(rig, sides, way))
+    count, mean = len(run.drawn), sum(run.batches) / len(run.batches)
+    return [count / run.step_s, len(sides) / computed_s, count / run.seconds, mean, count]
 
 
-async def _run(rig: Rig, compared: Comparison, way: Way) -> Run:
-    _, costs, sizes = way
-    sides = compared.mix.sides(rig.scale.real_jobs)
+async def _run(rig: Rig, sides: Sequence[int], way: Way) -> Run:
     jobs = [job_of(number, side, steps=rig.scale.steps) for number, side in enumerate(sides)]
-    async with engine_over(rig.pipeline(), memory=rig.memory, costs=costs(), sizes=sizes) as harness:
+    sizes = range(1, way.most + 1)
+    async with engine_over(rig.pipeline(), memory=rig.memory, costs=way.costs, sizes=sizes) as harness:
         return await harness.run(jobs)

@@ -30,8 +30,9 @@ class Strictness:
     """A way of computing that can be put into a transformer and taken out again; what it tried out is kept."""
 
     def __init__(self, transformer: nn.Module) -> None:
-        make_batch_invariant(transformer)
         self._transformer = transformer
+        self._before = {module: frozenset(vars(module)) for module in transformer.modules()}
+        make_batch_invariant(transformer)
         self._forward = vars(transformer).pop("forward")
 
     @contextmanager
@@ -41,8 +42,10 @@ class Strictness:
         try:
             yield
         finally:
-            del self._transformer.forward
             self._forward.clear()
+            for module, names in self._before.items():
+                for name in vars(module).keys() - names:
+                    delattr(module, name)
 
 
 def company(rig: Rig) -> Iterator[Sheet]:
@@ -61,7 +64,7 @@ def company(rig: Rig) -> Iterator[Sheet]:
         ),
         rows=rows,
         notes=(
-            f"The dearest strict batch: {verdict} (goal: at most {GOAL:+.0%}). "
+            f"The dearest strict batch: {verdict} (goal: at most {GOAL:+.0%}).",
             "Steps in which kernels are tried out are not counted.",
         ),
     )  # fmt: skip

@@ -58,7 +58,9 @@ async def _measure(rig: Rig, pipeline: StepPipeline, drawn_by: WordlessFlux, sid
 
 
 def _medians(turns: Sequence[Turn]) -> Turn:
-    total_s, denoise_s = (median(each) for each in zip(*((turn.total_s, turn.denoise_s) for turn in turns), strict=True))
+    total_s, denoise_s = (
+        median(each) for each in zip(*((turn.total_s, turn.denoise_s) for turn in turns), strict=True)
+    )
     return Turn(total_s=total_s, denoise_s=denoise_s)
 
 
@@ -84,9 +86,9 @@ def bare_latents(pipeline: WordlessFlux, state: SampleState) -> torch.Tensor:
     """The latents after all steps, by nothing but the calls of the transformer."""
     parts, latents, tokens = pipeline.parts, state.latents, state.embedding.tokens
     patch = 2 * parts.vae_scale_factor
-    here = {"device": latents.device, "dtype": latents.dtype}
-    image_ids = parts._prepare_latent_image_ids(1, state.height // patch, state.width // patch, *here.values())
-    text_ids = torch.zeros(tokens.shape[1], 3, **here)
+    rows, columns = state.height // patch, state.width // patch
+    image_ids = parts._prepare_latent_image_ids(1, rows, columns, latents.device, latents.dtype)
+    text_ids = torch.zeros(tokens.shape[1], 3, device=latents.device, dtype=latents.dtype)
     for step in range(state.steps):
         (velocity,) = parts.transformer(
             hidden_states=latents,

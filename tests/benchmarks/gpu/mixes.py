@@ -1,7 +1,7 @@
 """Which batches are worth forming: the engine's policy beside every fixed batch size, on the same step times."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.gpu.scale import BATCHES
@@ -116,7 +116,7 @@ class Comparison:
 
 
 def compare(mix: Mix, costs: CostModel, times: StepTimes, *, count: int, steps: int) -> Comparison:
-    """The policy as it decides by its own costs and by exact ones, and every fixed batch, when steps take these times."""
+    """The policy by its own costs and by exact ones, and every fixed batch, when steps take these times."""
     sides = mix.sides(count)
 
     def rate(limits: Limits) -> float:
@@ -137,12 +137,20 @@ def exact_costs(times: StepTimes) -> CostModel:
     return costs
 
 
-Way = tuple[str, Callable[[], CostModel], tuple[int, ...]]
-"""How the engine is made to form batches: a name, the costs it starts with, the sizes it may form."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the engine forms batches: by the costs that it starts with, and of `most` pictures at most."""
+
+    name: str
+    costs: CostModel
+    most: int
 
 
 def ways(compared: Comparison, costs: CostModel) -> list[Way]:
     """The policy, no batches, the best fixed batch, and the largest."""
-    chosen = sorted({1, compared.best_batch, BATCHES[-1]})
-    fixed: list[Way] = [(f"fixed {batch}", Unmeasured, tuple(range(1, batch + 1))) for batch in chosen]
-    return [("policy", lambda: CostModel.of(costs.to_json()), BATCHES), *fixed]
+    fixed = sorted({1, compared.best_batch, BATCHES[-1]})
+    learnt = CostModel.of(costs.to_json())  # which goes on learning by itself
+    return [
+        Way(name="policy", costs=learnt, most=BATCHES[-1]),
+        *(Way(name=f"fixed {batch}", costs=Unmeasured(), most=batch) for batch in fixed),
+    ]

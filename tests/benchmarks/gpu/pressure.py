@@ -11,7 +11,8 @@ from statistics import median
 
 import torch
 from benchmarks.gpu.batching import rehearse
-from benchmarks.gpu.rig import Harness, Rig, Run, engine_over, job_of
+from benchmarks.gpu.mixes import Unmeasured
+from benchmarks.gpu.rig import Harness, Rig, Run, engine_over, first_states, job_of
 from benchmarks.gpu.scale import BATCHES
 from benchmarks.gpu.sheets import Cell, Sheet
 
@@ -59,8 +60,7 @@ def preemption(rig: Rig) -> Iterator[Sheet]:
 async def _hurry(rig: Rig, side: int, times: int) -> tuple[list[Probe], float]:
     chance = random.Random(0)
     patient = [job_of(number, side, steps=_LONG_STEPS, report_steps=number == 0) for number in range(FULL)]
-    # Of two sizes one is never tried while the other can be: the batch stays full.
-    async with engine_over(rig.pipeline(), memory=rig.memory, sizes=(1, FULL)) as harness:
+    async with engine_over(rig.pipeline(), memory=rig.memory, costs=Unmeasured(), sizes=BATCHES) as harness:
         async with aclosing(harness.engine.run(patient)) as events:
             async for event in events:
                 if isinstance(event, JobStep) and event.step == _STEPS_BEFORE:
@@ -88,13 +88,13 @@ async def _probe(harness: Harness, number: int, side: int, *, steps: int) -> Pro
 
 
 def out_of_memory(rig: Rig) -> Iterator[Sheet]:
-    """Eight jobs on a device that has memory for a batch of four: by an engine that does not know, and by one that does."""
+    """Eight jobs on a device with memory for a batch of four, by an engine that does not know and by one that does."""
     side = rig.scale.large
     rehearse(rig, (side,))
     rows = [_memory_row("before", None, rig.memory.state())]
     with short_of_memory(rig, side) as pipeline:
         rows.append(_memory_row("memory taken away", None, rig.memory.state()))
-        for name, costs in (("nothing known", CostModel()), ("costs known", CostModel.of(rig.costs.to_json()))):
+        for name, costs in _knowledge(rig.costs).items():
             run = asyncio.run(_draw(rig, pipeline, costs))
             rows.append(_memory_row(name, run, rig.memory.state()))
     rig.memory.trim()
@@ -108,6 +108,15 @@ def out_of_memory(rig: Rig) -> Iterator[Sheet]:
         rows=rows,
         notes=() if rig.scale.device.type == "cuda" else ("On a CPU the shortage is played: steps of five fail.",),
     )  # fmt: skip
+
+
+def _knowledge(costs: CostModel) -> dict[str, CostModel]:
+    learnt = costs.to_json()
+    return {
+        "all it can, needs unknown": Unmeasured(),
+        "all it can, needs known": Unmeasured.of(learnt),
+        "by its policy": CostModel.of(learnt),
+    }
 
 
 async def _draw(rig: Rig, pipeline: StepPipeline, costs: CostModel) -> Run:
@@ -139,8 +148,9 @@ def short_of_memory(rig: Rig, side: int) -> Iterator[StepPipeline]:
     if rig.scale.device.type != "cuda":
         yield Cramped(pipeline, most=FULL // 2)
         return
+    room = _room(rig, side)
     rig.memory.trim()
-    ballast = torch.empty(rig.memory.free() - _room(rig, side), dtype=torch.uint8, device=rig.scale.device)
+    ballast = torch.empty(rig.memory.free() - room, dtype=torch.uint8, device=rig.scale.device)
     try:
         yield pipeline
     finally:
@@ -152,9 +162,11 @@ def _room(rig: Rig, side: int) -> int:
     """Bytes between what four pictures need and what eight do."""
     half, full = (rig.costs.bytes(Shape("step", side, side), batch) for batch in (FULL // 2, FULL))
     if half is None or full is None or full <= half:
-        raise ConfigurationError(f"what a step needs is not known: {half} bytes for half a batch, {full} for a full one")
+        raise ConfigurationError(
+            f"what a step needs is not known: {half} bytes for half a batch, {full} for a full one"
+        )
     pipeline = rig.pipeline()
-    state = pipeline.prepare(job_of(0, side, steps=1).spec, pipeline.encode(job_of(0, side, steps=1).spec), None)
+    (state,) = first_states(pipeline, side, count=1, steps=1)
     _, decoding = rig.memory.rehearse(lambda: pipeline.decode(state))
     room = max((half + full) / 2, 1.1 * decoding)
     if room >= full:

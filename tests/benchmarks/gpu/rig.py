@@ -86,8 +86,10 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def job_of(number: int, side: int, *, steps: int, prompt: str = "a picture", deadline_s: float = NEVER_S, **more: Any) -> Job:
-    """A job of a square picture; the number is its seed, and its rank among those of equal deadlines; `more` goes into the job."""
+def job_of(
+    number: int, side: int, *, steps: int, prompt: str = "a picture", deadline_s: float = NEVER_S, **more: Any
+) -> Job:
+    """A job of a square picture, whose number is its seed and its rank among equal deadlines; `more` is told too."""
     return make_job(
         f"{number:06}", variant=VARIANT, prompt=prompt, seed=number, steps=steps, width=side, height=side,
         native_width=side, native_height=side, arrival_s=0.0, deadline_s=deadline_s, **more,

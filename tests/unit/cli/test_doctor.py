@@ -20,6 +20,8 @@ LAPTOP = Machine(
     memory_bytes=8_000_000_000,
     free_disk_bytes=50_000_000_000,
     has_haproxy=True,
+    has_fp8=False,
+    has_compiler=False,
     taken_ports=frozenset(),
     weights={"sketch": 9_500_000, "upscaler": 400_000},
 )
@@ -114,3 +116,26 @@ def test_status_of_the_command(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "./absent does not exist" in result.output
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"quantization": "fp8", "dtype": "bfloat16"}, "darkroom[quantization]"),
+        ({"compile": "default", "native_sizes": [[64, 64]]}, "g++"),
+        ({"lora_folder": "/no/such/folder"}, "/no/such/folder"),
+    ],
+)
+def test_what_a_setting_needs_and_is_not_there(setting: dict[str, object], words: str) -> None:
+    """The doctor names the package, the program or the folder that is missing."""
+    settings = settings_with(variants={"sketch": {"source": "builtin:sketch"} | setting})
+    found = finding("Variant sketch", LAPTOP, settings)
+    assert found.grade is Grade.MISSING
+    assert words in found.words
+
+
+def test_variants_of_one_host_ask_for_one_process() -> None:
+    """Their cores are counted once."""
+    shared = {"source": "builtin:sketch", "num_cpus": 2, "host": "one"}
+    settings = settings_with(variants={"sketch": shared, "sketch-int8": shared | {"quantization": "int8"}})
+    assert "ask for 2.5 of the 2" in finding("CPU cores", LAPTOP, settings).words

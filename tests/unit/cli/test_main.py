@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import command_line
 
-COMMANDS = ("up", "down", "generate", "train", "doctor", "config", "render")
+COMMANDS = ("up", "down", "solo", "generate", "train", "doctor", "config", "render")
 
 
 def darkroom(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -177,7 +177,7 @@ def test_out_of_memory_is_learnt() -> None:
     bench.add_seeds(range(4), steps=6)
     bench.run()
     assert [split.batch_size for split in bench.recorder.of(BatchSplit)] == [4, 3]
-    assert bench.costs.bytes(step_of(make_job("any").spec.batch_key), 3) == 1001
+    assert bench.costs.bytes(step_of(make_job("any").spec.batch_key), 3) == 1050
 
 
 def test_more_memory_lets_larger_batches_again() -> None:
