@@ -10,13 +10,6 @@ from app.config import AutoscalingSettings, UpscalerSettings, VariantSettings
 # A slot that comes free is noticed at the next retry, so retries are close together.
 EAGER_ROUTING = RequestRouterConfig(initial_backoff_s=0.005, backoff_multiplier=1.5, max_backoff_s=0.02)
 
-# A step allocates and frees the same buffers again and again: glibc shall not return them to the system in between.
-KEEP_FREED_MEMORY = {
-    "MALLOC_TOP_PAD_": "67108864",
-    "MALLOC_TRIM_THRESHOLD_": "268435456",
-    "MALLOC_MMAP_THRESHOLD_": "268435456",
-}
-
 
 def autoscaling(settings: AutoscalingSettings, *, target: int) -> AutoscalingConfig:
     """Replica bounds of a deployment that has `target` calls per replica under way when it is well used."""
@@ -40,7 +33,7 @@ def resources(settings: VariantSettings | UpscalerSettings) -> dict[str, Any]:
     return {
         "num_cpus": settings.num_cpus,
         "num_gpus": settings.num_gpus,
-        "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(settings.threads)} | KEEP_FREED_MEMORY},
+        "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(settings.threads)}},
     }
 
 

@@ -13,7 +13,7 @@ from app.inference.engine.cost_store import CostStore
 from app.inference.engine.front import StepEngine
 from app.inference.engine.memory import DeviceMemory, memory_of
 from app.inference.engine.variant import EngineVariant
-from app.inference.engine.warming import Rehearsal, rehearsed_sizes
+from app.inference.engine.warming import Rehearsal
 from app.inference.loader import LoadedModel, choose_device, load_variant, resident_bytes, weigh_variant
 from app.inference.pipelines.contract import StepPipeline
 from app.inference.ports import Blobs, Keys
@@ -105,7 +105,7 @@ def _warm(
     with shelf.use(name) as model:
         rehearsal = Rehearsal(model.pipeline, variant=name, costs=variant.costs, memory=memory, clock=time.perf_counter)
         for size in settings.native_sizes or model.manifest.native_sizes or _UNBOUND_SIZES:
-            rehearsal.perform(size, settings.batch_sizes or rehearsed_sizes(variant.batch_sizes))
+            rehearsal.perform(size, variant.batch_sizes)
         return model.load_s
 
 

@@ -21,6 +21,7 @@ from app.inference.components import (
     shared_components,
     weigh_components,
 )
+from app.inference.freed_memory import keep_freed_memory
 from app.inference.loras import adapted
 from app.inference.manifest import Manifest, read_manifest
 from app.inference.pipelines.contract import StepPipeline
@@ -97,8 +98,10 @@ def load_model(
     The family `auto` is the one that the model's files name. Weights stored in `dtype` stay memory-mapped on a CPU,
     except those in eight bits. Text encoders and autoencoders that a model of the `pool` has are not loaded again.
     With a `lora_folder` pictures may ask for the LoRAs in it, of which `max_loras` stay loaded; if it is compiled,
-    those of a picture are bound by `max_lora_rank` together. Raises ConfigurationError that says what to do.
+    those of a picture are bound by `max_lora_rank` together. The process keeps the memory that it frees from now on.
+    Raises ConfigurationError that says what to do.
     """
+    keep_freed_memory()
     started_s = clock()
     chosen, folder = choose_device(device), find_folder(source, builtin_weights=builtin_weights)
     manifest = read_manifest(folder)

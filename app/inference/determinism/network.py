@@ -16,7 +16,9 @@ from app.inference.determinism.parts import InvariantActivation, InvariantAttent
 from app.inference.determinism.rehearsal import Place, Rehearsed
 from app.inference.determinism.verdicts import Verdicts
 
-_LAYERS = (nn.modules.conv._ConvNd, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, normalization.RMSNorm, Timesteps)
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS = (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, normalization.RMSNorm)
+_LAYERS = (*_CONVOLUTIONS, *_NORMS, Timesteps)
 _ACTIVATIONS = (nn.SiLU, nn.GELU, nn.Mish, activations.FP32SiLU)
 _GATES = (activations.GELU, activations.GEGLU)
 
@@ -24,8 +26,9 @@ _GATES = (activations.GELU, activations.GEGLU)
 def make_batch_invariant(denoiser: Any) -> None:
     """Let a FLUX transformer or a U-Net of diffusers compute every sample of a batch as if it were alone.
 
-    Parameters and their names stay as they are; a sample alone is computed as before. Call it again
-    after layers were added, replaced or moved: what was found out about the others is kept.
+    Parameters and their names stay as they are. A sample alone is computed as before, except that layers
+    are given dense and aligned copies of what is not. Call this again after layers were added, replaced
+    or moved: what was found out about the others is kept.
     """
     before = vars(denoiser).get("forward")
     verdicts = Verdicts()

@@ -24,7 +24,9 @@ class Verdicts:
         """The verdicts on parts of this kind, to be read and extended."""
         return self._tables[kind]
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many cases were tried."""
         return sum(map(len, self._tables.values()))
 
 

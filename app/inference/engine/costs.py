@@ -11,6 +11,8 @@ from app.generation import BatchKey
 WINDOW = 15
 CALIBRATION_WINDOW = 500
 SHORTAGE_MARGIN = 1.05
+# What is not used is not measured, and what was measured badly would never be used again: so often it is tried anew.
+STALE_AFTER = 64
 
 
 class Shape(NamedTuple):
@@ -37,11 +39,18 @@ class _Samples:
     def __init__(self) -> None:
         self._recent: defaultdict[int, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
         self._medians: dict[int, float] = {}
+        self._last: dict[int, int] = {}
+        self._added = 0
 
     def add(self, batch: int, value: float) -> None:
+        self._added += 1
+        self._last[batch] = self._added
         recent = self._recent[batch]
         recent.append(value)
         self._medians[batch] = statistics.median(recent)
+
+    def is_stale(self, batch: int) -> bool:
+        return self._added - self._last.get(batch, -STALE_AFTER) >= STALE_AFTER
 
     def forget_from(self, batch: int) -> None:
         for known in [known for known in self._medians if known >= batch]:
@@ -117,6 +126,10 @@ class CostModel:
     def knows(self, shape: Shape, batch: int) -> bool:
         """Whether this very work has been measured."""
         return shape in self._seconds and batch in self._seconds[shape]._medians
+
+    def is_stale(self, shape: Shape, batch: int) -> bool:
+        """Whether the work was never measured, or not among the latest of its shape."""
+        return shape not in self._seconds or self._seconds[shape].is_stale(batch)
 
     @property
     def calibration_error(self) -> float | None:

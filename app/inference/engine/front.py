@@ -70,7 +70,7 @@ class StepEngine:
         self._mailbox: Mailbox[Callable[[], object]] = Mailbox(lambda message: message())
         artist = Artist(variants, memory=memory, replica=replica, observe=self._observe, clock=clock)
         loop = StepLoop(artist, variants, memory=memory, observe=self._observe, clock=clock)
-        self._device = DeviceThread(loop, memory=memory, replica=replica, observe=self._observe, clock=clock)
+        self._device = DeviceThread(loop, memory=memory, replica=replica, observe=self._observe_now, clock=clock)
 
     @property
     def busy_s(self) -> float:
@@ -137,6 +137,10 @@ class StepEngine:
         return await asyncio.to_thread(decode_picture, data, max_bytes=len(data), max_pixels=self._max_source_pixels)
 
     def _observe(self, event: Event) -> None:
+        """What happens to jobs: it is told with the next news of one of them, without waking anybody for it."""
+        self._mailbox.post_later(partial(self._observer, event))
+
+    def _observe_now(self, event: Event) -> None:
         self._mailbox.post(partial(self._observer, event))
 
     def _hear(self, group: _Group, event: EngineEvent | Drawing) -> None:

@@ -112,6 +112,7 @@ class StepLoop:
             step_s=lambda key, size: self._variants[key.variant].costs.seconds(step_of(key), size),
             most=lambda key: self._most(key, free),
             sizes=lambda key: self._variants[key.variant].batch_sizes,
+            is_stale=lambda key, size: self._variants[key.variant].costs.is_stale(step_of(key), size),
         )
 
     def _most(self, key: BatchKey, free: int) -> int:

@@ -21,6 +21,10 @@ class Mailbox(Generic[Message]):
         """Let this event loop read."""
         self._loop = asyncio.get_running_loop()
 
+    def post_later(self, message: Message) -> None:
+        """Leave a message that is in no hurry: it is read with the next one that is, and before it."""
+        self._messages.append(message)
+
     def post(self, message: Message) -> None:
         """Leave a message; it is read soon, after those that were posted before."""
         self._messages.append(message)

@@ -70,8 +70,3 @@ class Rehearsal:
             work()
             if repeat:
                 self._costs.observe(shape, batch, self._clock() - started_s)
-
-
-def rehearsed_sizes(batch_sizes: Sequence[int]) -> tuple[int, ...]:
-    """Which of the batch sizes are measured beforehand: one, its doubles, and the largest; the rest is interpolated."""
-    return tuple(size for size in batch_sizes if size & (size - 1) == 0 or size == max(batch_sizes))

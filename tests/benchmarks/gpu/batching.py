@@ -11,7 +11,7 @@ from benchmarks.gpu.scale import BATCHES
 from benchmarks.gpu.sheets import Cell, Sheet
 
 from app.inference.engine.costs import Shape
-from app.inference.engine.warming import Rehearsal, rehearsed_sizes
+from app.inference.engine.warming import Rehearsal
 
 GOAL = 0.03
 _REPEATS = 3
@@ -37,7 +37,7 @@ def rehearse(rig: Rig, sides: tuple[int, ...]) -> None:
     rehearsal = Rehearsal(rig.pipeline(), variant=VARIANT, costs=rig.costs, memory=rig.memory, clock=clock)
     for side in sides:
         if not rig.costs.knows(Shape("step", side, side), BATCHES[-1]):
-            rehearsal.perform((side, side), rehearsed_sizes(BATCHES))
+            rehearsal.perform((side, side), BATCHES)
 
 
 def _step_times(rig: Rig, side: int) -> dict[int, float]:
@@ -61,7 +61,7 @@ def _steps_sheet(rig: Rig, times: StepTimes) -> Sheet:
         title="One step by batch size (median)",
         columns=("picture", "batch", "ms", "pictures a second over batch 1", "floor/measured", "cost model off by, %"),
         rows=rows,
-        notes=(f"The cost model measured batches of {rehearsed_sizes(BATCHES)}; the others are interpolated.",),
+        notes=(f"The cost model measured batches of {BATCHES}; the others are interpolated.",),
     )
 
 

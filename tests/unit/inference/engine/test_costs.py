@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.inference.engine.cost_store import CostStore
-from app.inference.engine.costs import CostModel, Shape
+from app.inference.engine.costs import STALE_AFTER, CostModel, Shape
 
 STEP, LARGER, DECODE = Shape("step", 64, 64), Shape("step", 128, 128), Shape("decode", 64, 64)
 
@@ -64,6 +64,15 @@ def test_an_unseen_shape_is_scaled_by_area() -> None:
     costs = model(of_1=1.0)
     assert costs.seconds(LARGER, 1) == 4.0
     assert costs.seconds(DECODE, 1) is None
+
+
+def test_what_is_not_measured_becomes_stale() -> None:
+    """A size that others have overtaken so many times is to be tried again; so is one that was never tried."""
+    costs = model(of_1=1.0, of_4=2.0)
+    assert (costs.is_stale(STEP, 4), costs.is_stale(STEP, 8), costs.is_stale(LARGER, 1)) == (False, True, True)
+    for _ in range(STALE_AFTER):
+        costs.observe(STEP, 1, 1.0)
+    assert (costs.is_stale(STEP, 1), costs.is_stale(STEP, 4)) == (False, True)
 
 
 def test_the_calibration_error_is_published() -> None:

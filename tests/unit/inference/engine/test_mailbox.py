@@ -25,6 +25,19 @@ async def test_messages_of_another_thread_arrive_in_order() -> None:
     assert read == [(number, threading.current_thread().name) for number in range(500)]
 
 
+async def test_a_message_that_is_in_no_hurry_wakes_nobody() -> None:
+    """It is read with the next one that is, in the order of posting."""
+    read: list[str] = []
+    mailbox = Mailbox[str](read.append)
+    mailbox.open()
+    mailbox.post_later("calm")
+    await asyncio.sleep(0)
+    assert read == []
+    mailbox.post("urgent")
+    await asyncio.sleep(0)
+    assert read == ["calm", "urgent"]
+
+
 async def test_messages_before_the_opening_wait() -> None:
     """They are read once somebody reads and the next message comes."""
     read: list[str] = []

@@ -9,7 +9,7 @@ from step_loop import FakeMemory
 from app.errors import ConfigurationError
 from app.generation import PictureSpec
 from app.inference.engine.costs import CostModel, Shape
-from app.inference.engine.warming import REPEATS, Rehearsal, rehearsed_sizes
+from app.inference.engine.warming import REPEATS, Rehearsal
 from app.inference.pipelines.contract import PromptEmbedding, SampleState
 
 SIZE = (64, 48)
@@ -66,9 +66,3 @@ def test_a_model_that_cannot_start_from_a_picture_is_rehearsed_from_words() -> N
     rehearsal.perform(SIZE, (1,))
     assert pipeline.sources == [None]
     assert costs.knows(Shape("step", *SIZE), 1)
-
-
-def test_doubles_and_the_largest_are_rehearsed() -> None:
-    """The sizes between are interpolated; buckets are all rehearsed when they are doubles."""
-    assert rehearsed_sizes(tuple(range(1, 13))) == (1, 2, 4, 8, 12)
-    assert rehearsed_sizes((1, 2, 4, 8)) == (1, 2, 4, 8)
