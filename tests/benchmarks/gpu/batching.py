@@ -61,7 +61,7 @@ def _steps_sheet(rig: Rig, times: StepTimes) -> Sheet:
         title="One step by batch size (median)",
         columns=("picture", "batch", "ms", "pictures a second over batch 1", "floor/measured", "cost model off by, %"),
         rows=rows,
-        notes=(f"The cost model measured batches of {BATCHES}; the others are interpolated.",),
+        notes=("The cost model measured every batch size on its own, before and during these steps.",),
     )
 
 

@@ -61,6 +61,7 @@ def policy_limits(costs: CostModel, most: int = BATCHES[-1]) -> Limits:
         step_s=lambda key, size: costs.seconds(step_of(key), size),
         most=lambda key: most,
         sizes=lambda key: range(1, most + 1),
+        is_stale=lambda key, size: False,
     )
 
 

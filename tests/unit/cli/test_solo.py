@@ -29,8 +29,10 @@ def solo(folder: Path, **changes: object) -> Iterator[tuple[str, subprocess.Pope
     config = folder / "solo.yaml"
     config.write_text(yaml.safe_dump(settings | changes), encoding="utf-8")
     command = [sys.executable, "-c", PROGRAM, "solo", "--config", str(config)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "env": os.environ | {"HOME": str(folder)}}
-    with subprocess.Popen(command, text=True, **pipes) as process:
+    environment = os.environ | {"HOME": str(folder)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
         try:
             while process.stdout is not None and (line := process.stdout.readline()):
                 if "ready" in line:

@@ -168,6 +168,11 @@ def test_attention_that_depends_on_the_batch_runs_per_sample() -> None:
     assert torch.equal(raised, hidden + 1)
 
 
+def channels_last(module: nn.Module) -> nn.Module:
+    """The module with its weights in that order of memory."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch knows it for tensors
+
+
 def test_layers_that_differ_in_their_weights_alone_are_of_one_kind() -> None:
     """Size, settings, type and memory layout of a layer matter, as all of these choose its kernels."""
     kinds = [
@@ -175,7 +180,7 @@ def test_layers_that_differ_in_their_weights_alone_are_of_one_kind() -> None:
         for each in (
             nn.Linear(16, 32), nn.Linear(16, 32), nn.Linear(16, 32, bias=False), nn.Linear(16, 33),
             nn.Linear(16, 32).double(), nn.Conv2d(4, 8, 3), nn.Conv2d(4, 8, 3, padding=1),
-            nn.Conv2d(4, 8, 3).to(memory_format=torch.channels_last),
+            channels_last(nn.Conv2d(4, 8, 3)),
         )
     ]  # fmt: skip
     assert kinds[0] == kinds[1]
