@@ -13,7 +13,7 @@ def receipt_table(output: dict[str, Any]) -> Table:
     times = "  ".join(f"{name} {receipt[key] * 1000:.0f} ms" for key, name in STAGES.items())
     table = Table(show_header=False, box=None)
     table.add_row("picture", f"{image['width']}x{image['height']}, {image['file_size']:,} bytes, seed {output['seed']}")
-    table.add_row("variant", f"{receipt['variant']}, {receipt['steps']} steps, batch of {receipt['batch_size']}")
+    table.add_row("variant", f"{receipt['variant']}, {receipt['steps']} steps, batch of {receipt['batch_size']:g}")
     table.add_row("cache", str(receipt["cache"]))
     table.add_row("times", times)
     table.add_row("device", f"{receipt['gpu_ms']:.0f} ms on {receipt['replica']}")
