@@ -1,6 +1,7 @@
 """The engine's loop over a scripted pipeline, ticked by the test in its own thread, with everything it touches."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fakes import FakeClock, Recorder, make_job
@@ -12,7 +13,7 @@ from app.inference.engine.costs import CostModel
 from app.inference.engine.jobs import Drawing, EngineJob, Order
 from app.inference.engine.loop import StepLoop
 from app.inference.engine.memory import MemoryState
-from app.inference.engine.variant import EngineVariant
+from app.inference.engine.variant import EngineVariant, always
 
 Result = TypeVar("Result")
 
@@ -50,7 +51,10 @@ class FakeMemory:
 
 
 class LoopBench:
-    """A loop over one scripted variant, `sketch`, whose steps take `step_s` however many share them."""
+    """A loop over a scripted variant, `sketch`, whose steps take `step_s` however many share them.
+
+    `other` is the same, in a memory of its own that has room for it when `has_room` says so.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class LoopBench:
         max_batch: int = 4,
         step_s: float = 1.0,
         memory: FakeMemory | None = None,
+        has_room: Callable[[], bool] = always,
     ) -> None:
         self.clock, self.recorder, self.memory = FakeClock(), Recorder(), memory or FakeMemory()
         self.pipeline = ScriptedPipeline(self._before_step)
@@ -67,7 +72,7 @@ class LoopBench:
         self._step_s = step_s
         self.events: list[EngineEvent | Drawing] = []
         variant = EngineVariant(pipeline=self._pipeline, costs=self.costs, batch_sizes=tuple(range(1, max_batch + 1)))
-        variants = {"sketch": variant}
+        variants = {"sketch": variant, "other": replace(variant, has_room=has_room)}
         artist = Artist(variants, memory=self.memory, replica="r1", observe=self.recorder, clock=self.clock)
         self.loop = StepLoop(artist, variants, memory=self.memory, observe=self.recorder, clock=self.clock)
 

@@ -178,7 +178,7 @@ class Artist:
     def _fail(self, work: EngineJob, error: Exception) -> list[EngineJob]:
         if is_out_of_memory(error):
             error = GenerationFailedError("the device has not enough memory for a picture of this size")
-        work.emit(failed(work.job, error, log=_log))
+        work.emit(failed(work.job, error))
         return []
 
 
@@ -203,7 +203,3 @@ def _step_done(works: Sequence[EngineJob], *, started_s: float, ended_s: float, 
         ended_s=ended_s,
         predicted_s=predicted_s,
     )
-
-
-def _log(job_id: str, error: Exception) -> None:
-    logger.error("job %s failed", job_id, exc_info=error)

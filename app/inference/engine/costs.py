@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from app.generation import BatchKey
 
 WINDOW = 15
-CALIBRATION_WINDOW = 500
 SHORTAGE_MARGIN = 1.05
 # What is not used is not measured, and what was measured badly would never be used again: so often it is tried anew.
 STALE_AFTER = 64
@@ -91,14 +90,11 @@ class CostModel:
     def __init__(self) -> None:
         self._seconds: dict[Shape, _Samples] = {}
         self._bytes: dict[Shape, _Samples] = {}
-        self._errors: deque[float] = deque(maxlen=CALIBRATION_WINDOW)
 
     def observe(self, shape: Shape, batch: int, seconds: float) -> float | None:
         """Learn from one measurement, zero where the clock was set back; returns what had been predicted for it."""
         seconds = max(0.0, seconds)
         predicted_s = self.seconds(shape, batch)
-        if predicted_s is not None and seconds > 0:
-            self._errors.append(abs(predicted_s - seconds) / seconds)
         self._seconds.setdefault(shape, _Samples()).add(batch, seconds)
         return predicted_s
 
@@ -130,11 +126,6 @@ class CostModel:
     def is_stale(self, shape: Shape, batch: int) -> bool:
         """Whether the work was never measured, or not among the latest of its shape."""
         return shape not in self._seconds or self._seconds[shape].is_stale(batch)
-
-    @property
-    def calibration_error(self) -> float | None:
-        """The median of |predicted - measured| / measured over the latest predictions."""
-        return statistics.median(self._errors) if self._errors else None
 
     def to_json(self) -> dict[str, Any]:
         """Everything learnt, as plain values."""

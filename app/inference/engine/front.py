@@ -1,7 +1,6 @@
 """The engine of one replica, as the rest of its process sees it."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -22,8 +21,6 @@ from app.inference.ports import Blobs, Keys
 from app.telemetry.events import Event, Observer, StageDone, ignore
 
 Result = TypeVar("Result")
-
-logger = logging.getLogger(__name__)
 
 
 class _Group:
@@ -70,12 +67,7 @@ class StepEngine:
         self._mailbox: Mailbox[Callable[[], object]] = Mailbox(lambda message: message())
         artist = Artist(variants, memory=memory, replica=replica, observe=self._observe, clock=clock)
         loop = StepLoop(artist, variants, memory=memory, observe=self._observe, clock=clock)
-        self._device = DeviceThread(loop, memory=memory, replica=replica, observe=self._observe_now, clock=clock)
-
-    @property
-    def busy_s(self) -> float:
-        """Seconds that the device has spent on jobs since the engine was made."""
-        return self._device.busy_s
+        self._device = DeviceThread(loop, memory=memory, replica=replica, observe=self._observe_now)
 
     @property
     def is_alive(self) -> bool:
@@ -121,7 +113,7 @@ class StepEngine:
         try:
             order = Order(job=job, source=await self._source(job))
         except Exception as error:
-            self._tell(group, failed(job, error, log=_log))
+            self._tell(group, failed(job, error))
             return
         if job.job_id in group.cancelled:
             self._tell(group, cancelled(job))
@@ -163,7 +155,7 @@ class StepEngine:
             is_cancelled = job.job_id in group.cancelled
             self._tell(group, cancelled(job) if is_cancelled else await self._store(drawing))
         except Exception as error:
-            self._tell(group, failed(job, error, log=_log))
+            self._tell(group, failed(job, error))
 
     async def _store(self, drawing: Drawing) -> JobDrawn:
         job_id, spec, started_s = drawing.job.job_id, drawing.job.spec, self._clock()
@@ -181,7 +173,3 @@ class StepEngine:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _log(job_id: str, error: Exception) -> None:
-    logger.error("job %s failed", job_id, exc_info=error)

@@ -1,15 +1,18 @@
 """A job inside the engine: where it stands, what it has cost, and who is told."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from PIL import Image
 
-from app.errors import DarkroomError, GenerationFailedError, JobCancelledError
+from app.errors import ConfigurationError, DarkroomError, GenerationFailedError, JobCancelledError
 from app.generation import BatchKey, EngineEvent, Job, JobFailed, Receipt
 from app.inference.engine.selection import Candidate
 from app.inference.pictures import Pixels
 from app.inference.pipelines.contract import SampleState, StepPipeline
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +113,9 @@ def cancelled(job: Job) -> JobFailed:
     return JobFailed(job_id=job.job_id, error=JobCancelledError("the request was cancelled"))
 
 
-def failed(job: Job, error: Exception, *, log: Callable[[str, Exception], object]) -> JobFailed:
-    """The event that ends a failed job; an unforeseen cause goes to the log, not to the caller."""
-    if isinstance(error, DarkroomError):
+def failed(job: Job, error: Exception) -> JobFailed:
+    """The event that ends a failed job; what its caller cannot have caused goes to the log, not to the caller."""
+    if isinstance(error, DarkroomError) and not isinstance(error, ConfigurationError):
         return JobFailed(job_id=job.job_id, error=error)
-    log(job.job_id, error)
+    logger.error("job %s failed", job.job_id, exc_info=error)
     return JobFailed(job_id=job.job_id, error=GenerationFailedError("the picture could not be made"))

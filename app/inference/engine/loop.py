@@ -7,7 +7,7 @@ from app.errors import DarkroomError
 from app.generation import BatchKey, JobFailed
 from app.inference.engine.artist import Artist
 from app.inference.engine.costs import step_of
-from app.inference.engine.jobs import EngineJob, cancelled
+from app.inference.engine.jobs import EngineJob, cancelled, failed
 from app.inference.engine.memory import DeviceMemory
 from app.inference.engine.selection import Limits, choose
 from app.inference.engine.variant import EngineVariant
@@ -74,12 +74,12 @@ class StepLoop:
             self._leave(work)
 
     def _can_run(self, work: EngineJob) -> bool:
-        """Whether its model is in memory, or can be; a job for which it never can ends here."""
+        """Whether its model is in memory, or can be now; a job for which it never can ends here."""
         try:
             return work.has_begun or self._variants[work.key.variant].has_room()
         except DarkroomError as error:
             self._leave(work)
-            work.emit(JobFailed(job_id=work.job_id, error=error))
+            work.emit(failed(work.job, error))
             return False
 
     def _begun(self, batch: list[EngineJob]) -> list[EngineJob]:
@@ -99,7 +99,8 @@ class StepLoop:
             self._observe(JobPaused(job_id=work.job_id, variant=work.key.variant, step=step))
 
     def _is_overtaken(self, denoised: EngineJob) -> bool:
-        return any(not work.has_begun and work.urgency < denoised.urgency for work in self._jobs)
+        ahead = [work for work in self._jobs if not work.has_begun and work.urgency < denoised.urgency]
+        return any(self._can_run(work) for work in ahead)
 
     def _drop_cancelled(self) -> None:
         for work in [work for work in self._jobs if work.is_cancelled]:

@@ -31,29 +31,21 @@ class DeviceThread:
         memory: DeviceMemory,
         replica: str,
         observe: Observer,
-        clock: Callable[[], float],
         idle_s: float = IDLE_S,
     ) -> None:
         self._loop = loop
         self._memory = memory
         self._replica = replica
         self._observe = observe
-        self._clock = clock
         self._idle_s = idle_s
         self._inbox: queue.SimpleQueue[EngineJob | Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
-        self._busy_s = 0.0
         self._thread.start()
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread still works."""
         return self._thread.is_alive()
-
-    @property
-    def busy_s(self) -> float:
-        """Seconds that the device has spent on jobs."""
-        return self._busy_s
 
     def submit(self, work: EngineJob) -> None:
         """Take a job in at the next step boundary."""
@@ -71,13 +63,11 @@ class DeviceThread:
 
     def _run(self) -> None:
         while self._take_in():
-            started_s = self._clock()
             try:
                 self._loop.tick()
             except Exception:
                 logger.exception("the engine failed between two steps; its jobs are given up")
                 self._loop.abandon(GenerationFailedError("the picture could not be made"))
-            self._busy_s += self._clock() - started_s
         self._loop.abandon(JobCancelledError("the server is shutting down"))
 
     def _take_in(self) -> bool:

@@ -24,7 +24,6 @@ def model(**seconds: float) -> CostModel:
 def test_nothing_is_predicted_from_nothing() -> None:
     """An empty model says that it does not know."""
     assert CostModel().seconds(STEP, 1) is None
-    assert CostModel().calibration_error is None
 
 
 def test_what_was_measured_is_predicted_by_its_median() -> None:
@@ -75,11 +74,11 @@ def test_what_is_not_measured_becomes_stale() -> None:
     assert (costs.is_stale(STEP, 1), costs.is_stale(STEP, 4)) == (False, True)
 
 
-def test_the_calibration_error_is_published() -> None:
-    """It is the median relative error of what had been predicted; the first measurement had no prediction."""
-    costs = model(of_1=1.0)
+def test_a_measurement_tells_what_had_been_foreseen() -> None:
+    """Telemetry publishes how well that was; the first measurement had no prediction."""
+    costs = CostModel()
+    assert costs.observe(STEP, 1, 1.0) is None
     assert costs.observe(STEP, 1, 1.25) == 1.0
-    assert costs.calibration_error == pytest.approx(0.2)
 
 
 def test_a_shortage_overrules_what_was_measured() -> None:

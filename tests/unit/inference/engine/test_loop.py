@@ -8,7 +8,7 @@ import torch
 from fakes import make_job
 from step_loop import FakeMemory, LoopBench
 
-from app.errors import GenerationFailedError, JobCancelledError
+from app.errors import ConfigurationError, GenerationFailedError, JobCancelledError
 from app.generation import JobDraining, JobFailed, JobStarted, JobStep
 from app.inference.engine.costs import step_of
 from app.inference.engine.jobs import Drawing
@@ -241,6 +241,34 @@ def test_telemetry_sees_every_stage_and_what_was_foreseen() -> None:
     assert [step.predicted_s for step in (first, second, third)] == [None, None, 0.5]
     stages = [(event.job_id, event.stage) for event in bench.recorder.of(StageDone)]
     assert sorted(stages) == [(job, stage) for job in "12" for stage in ("decode", "encode")]
+
+
+def test_a_model_without_room_waits_and_holds_nobody_up() -> None:
+    """An urgent job whose model fits only once the others are gone lets them end, decoding included, then begins."""
+    bench = LoopBench(has_room=lambda: not any(work.has_begun for work in works))
+    works = bench.add_seeds([1, 2], steps=2)
+    bench.loop.tick()
+    bench.add(make_job("urgent", seed=9, steps=1, variant="other", deadline_s=1001.0))
+    for _ in range(9):
+        bench.loop.tick()
+    assert list(bench.of(Drawing)) == ["1", "2", "urgent"]
+    assert len(bench.loop) == 0
+
+
+def test_a_model_that_never_fits_fails_its_job_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Its caller is not told how the server is configured; the log is."""
+
+    def never() -> bool:
+        raise ConfigurationError("other needs 5 bytes and never fits into memory_bytes: 3")
+
+    bench = LoopBench(has_room=never)
+    bench.add(make_job("too large", variant="other"), make_job("fine"))
+    with caplog.at_level(logging.ERROR):
+        bench.run()
+    assert isinstance(bench.of(JobFailed)["too large"].error, GenerationFailedError)
+    assert "memory_bytes" not in bench.of(JobFailed)["too large"].error.detail
+    assert "memory_bytes" in caplog.text
+    assert list(bench.of(Drawing)) == ["fine"]
 
 
 def test_giving_up_ends_every_job() -> None:
