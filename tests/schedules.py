@@ -127,7 +127,7 @@ class Stage:
         def clock() -> float:
             return 1000.0 + chance.random() * 20
 
-        artist = Artist(variants, memory=self.memory, replica="r", observe=self.recorder, clock=clock)
+        artist = Artist(variants, memory=self.memory, replica="r", observe=self.recorder, clock=clock, effort=clock)
         self.loop = StepLoop(artist, variants, memory=self.memory, observe=self.recorder, clock=clock)
 
     def add(self, job: Job) -> EngineJob:

@@ -73,7 +73,9 @@ class LoopBench:
         self.events: list[EngineEvent | Drawing] = []
         variant = EngineVariant(pipeline=self._pipeline, costs=self.costs, batch_sizes=tuple(range(1, max_batch + 1)))
         variants = {"sketch": variant, "other": replace(variant, has_room=has_room)}
-        artist = Artist(variants, memory=self.memory, replica="r1", observe=self.recorder, clock=self.clock)
+        artist = Artist(
+            variants, memory=self.memory, replica="r1", observe=self.recorder, clock=self.clock, effort=self.clock
+        )
         self.loop = StepLoop(artist, variants, memory=self.memory, observe=self.recorder, clock=self.clock)
 
     def add(self, *jobs: Job) -> list[EngineJob]:
@@ -86,6 +88,12 @@ class LoopBench:
     def add_seeds(self, seeds: Sequence[int], **changes: Any) -> list[EngineJob]:
         """Let jobs arrive that differ in their seed; the lower the seed, the earlier they came."""
         return self.add(*(make_job(str(seed), seed=seed, arrival_s=float(seed), **changes) for seed in seeds))
+
+    def step(self) -> None:
+        """Tick until a batch has taken one more step."""
+        taken = len(self.pipeline.batches)
+        while len(self.pipeline.batches) == taken:
+            self.loop.tick()
 
     def run(self) -> list[EngineEvent | Drawing]:
         """Tick until nothing is left; everything that was told."""

@@ -44,7 +44,10 @@ async def build_engine(
     shelf = _shelf(variants, memory=memory, replica=replica, observer=observer, clock=clock)
     stores = {name: _cost_store(costs_folder, name, settings) for name, settings in variants.items()}
     known = {name: _engine_variant(name, settings, shelf, stores[name]) for name, settings in variants.items()}
-    engine = StepEngine(known, blobs=blobs, keys=keys, replica=replica, memory=memory, observer=observer, clock=clock)
+    engine = StepEngine(
+        known, blobs=blobs, keys=keys, replica=replica, memory=memory, observer=observer, clock=clock,
+        effort=_effort_of(host),
+    )  # fmt: skip
     for name, settings in variants.items():
         started_s = clock()
         load_s = await engine.call(partial(_warm, name, settings, known[name], shelf, memory))
@@ -103,10 +106,18 @@ def _warm(
 ) -> float:
     """Load the variant and draw with it in every size; returns the seconds that loading took."""
     with shelf.use(name) as model:
-        rehearsal = Rehearsal(model.pipeline, variant=name, costs=variant.costs, memory=memory, clock=time.perf_counter)
+        rehearsal = Rehearsal(
+            model.pipeline, variant=name, costs=variant.costs, memory=memory, clock=time.perf_counter,
+            effort=_effort_of(settings),
+        )  # fmt: skip
         for size in settings.native_sizes or model.manifest.native_sizes or _UNBOUND_SIZES:
             rehearsal.perform(size, variant.batch_sizes)
         return model.load_s
+
+
+def _effort_of(settings: VariantSettings) -> Callable[[], float]:
+    """What counts the seconds of work: a CPU is shared with whatever else runs, a GPU hardly ever is."""
+    return time.thread_time if choose_device(settings.device) == "cpu" else time.perf_counter
 
 
 def _cost_store(folder: Path, name: str, settings: VariantSettings) -> CostStore:

@@ -25,6 +25,8 @@ PREVIEW_QUALITY = 75
 class Artist:
     """Does what the loop decides, measures it, and tells each job's listener; not thread-safe.
 
+    `clock` tells epoch seconds; `effort` counts seconds in which the device worked for this thread.
+
     When memory runs out, a batch is split and
     tried again, and what was learnt is remembered; a step that fails otherwise is split too,
     until only the job at fault fails.
@@ -38,6 +40,7 @@ class Artist:
         replica: str,
         observe: Observer,
         clock: Callable[[], float],
+        effort: Callable[[], float],
     ) -> None:
         self._variants = variants
         self._embeddings = EmbeddingCache()
@@ -45,6 +48,7 @@ class Artist:
         self._replica = replica
         self._observe = observe
         self._clock = clock
+        self._effort = effort
 
     def begin(self, work: EngineJob) -> bool:
         """Give the job its model and its first latents; false when that failed, which ends the job."""
@@ -90,14 +94,14 @@ class Artist:
         return pipeline.prepare(spec, self._embeddings.embedding(pipeline, spec), work.order.source)
 
     def _step(self, works: list[EngineJob]) -> list[EngineJob]:
-        started_s = self._clock()
+        started_s, spent_s = self._clock(), self._effort()
         before = [_state(work) for work in works]
         try:
             after, needed = self._attempt(works, before)
         except Exception as error:
             return self._step_in_parts(works, error)
         ended_s = self._clock()
-        predicted_s = self._learn(works, ended_s - started_s, needed)
+        predicted_s = self._learn(works, ended_s - started_s, self._effort() - spent_s, needed)
         for work, old, new in zip(works, before, after, strict=True):
             work.state = new
             work.tally.step(started_s, ended_s, batch=len(works))
@@ -111,8 +115,9 @@ class Artist:
 
         return step() if len(works) > 1 else self._with_room(step)
 
-    def _learn(self, works: list[EngineJob], seconds: float, needed: int | None) -> float | None:
+    def _learn(self, works: list[EngineJob], seconds: float, effort_s: float, needed: int | None) -> float | None:
         shape, costs = step_of(works[0].key), self._costs(works[0])
+        costs.observe_effort(shape, len(works), effort_s)
         if needed is not None:
             costs.observe_bytes(shape, len(works), needed)
         return costs.observe(shape, len(works), seconds)

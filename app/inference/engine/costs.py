@@ -1,4 +1,4 @@
-"""What a piece of work takes, learnt from what it took: seconds and bytes by shape and batch size."""
+"""What a piece of work takes, learnt from what it took: seconds, effort and bytes by shape and batch size."""
 
 import statistics
 from bisect import bisect_left
@@ -81,7 +81,10 @@ class _Samples:
 
 
 class CostModel:
-    """Predicts time and memory of one variant's work from the medians of what was measured.
+    """Predicts time, effort and memory of one variant's work from the medians of what was measured.
+
+    Effort is time without what else runs on the machine. That disturbs different batch sizes at
+    different times, so that their times say little about which of them is the better deal.
 
     A shape never seen is scaled by area from the seen one of the same stage that is nearest in
     area. What cannot be derived is None: two batch sizes have to be known before a third is.
@@ -89,6 +92,7 @@ class CostModel:
 
     def __init__(self) -> None:
         self._seconds: dict[Shape, _Samples] = {}
+        self._efforts: dict[Shape, _Samples] = {}
         self._bytes: dict[Shape, _Samples] = {}
 
     def observe(self, shape: Shape, batch: int, seconds: float) -> float | None:
@@ -97,6 +101,10 @@ class CostModel:
         predicted_s = self.seconds(shape, batch)
         self._seconds.setdefault(shape, _Samples()).add(batch, seconds)
         return predicted_s
+
+    def observe_effort(self, shape: Shape, batch: int, seconds: float) -> None:
+        """Learn what the work would have taken on a machine of its own."""
+        self._efforts.setdefault(shape, _Samples()).add(batch, max(0.0, seconds))
 
     def observe_bytes(self, shape: Shape, batch: int, needed: float) -> None:
         """Learn that the work needed so many bytes beyond what was there before it."""
@@ -115,6 +123,10 @@ class CostModel:
         """How long the work will take."""
         return _predicted(self._seconds, shape, batch)
 
+    def effort(self, shape: Shape, batch: int) -> float | None:
+        """How many seconds the work would take on a machine of its own."""
+        return _predicted(self._efforts, shape, batch)
+
     def bytes(self, shape: Shape, batch: int) -> float | None:
         """How much memory the work will need while it runs."""
         return _predicted(self._bytes, shape, batch)
@@ -129,14 +141,13 @@ class CostModel:
 
     def to_json(self) -> dict[str, Any]:
         """Everything learnt, as plain values."""
-        return {"seconds": _saved(self._seconds), "bytes": _saved(self._bytes)}
+        return {"seconds": _saved(self._seconds), "efforts": _saved(self._efforts), "bytes": _saved(self._bytes)}
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> "CostModel":
         """The model that `to_json` described; raises ValueError, KeyError or TypeError when it is none."""
         model = cls()
-        model._seconds = {Shape(*shape): _Samples.of(values) for shape, values in saved["seconds"]}
-        model._bytes = {Shape(*shape): _Samples.of(values) for shape, values in saved["bytes"]}
+        model._seconds, model._efforts, model._bytes = (_table(saved[name]) for name in ("seconds", "efforts", "bytes"))
         return model
 
 
@@ -149,6 +160,10 @@ def _predicted(table: Mapping[Shape, _Samples], shape: Shape, batch: int) -> flo
     nearest = min(alike, key=lambda known: abs(known.pixels - shape.pixels))
     there = table[nearest].at(batch)
     return None if there is None else there * shape.pixels / nearest.pixels
+
+
+def _table(saved: Sequence[Any]) -> dict[Shape, _Samples]:
+    return {Shape(*shape): _Samples.of(values) for shape, values in saved}
 
 
 def _saved(table: Mapping[Shape, _Samples]) -> list[tuple[Shape, dict[str, list[float]]]]:

@@ -42,7 +42,7 @@ class StepEngine:
     """Draws jobs, in batches that change at every denoising step, and stores their pictures.
 
     A job that fails or is cancelled leaves at the next step without touching the others. Times
-    are epoch seconds of `clock`.
+    are epoch seconds of `clock`; `effort` counts the seconds that the device has worked.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class StepEngine:
         memory: DeviceMemory,
         observer: Observer = ignore,
         clock: Callable[[], float] = time.time,
+        effort: Callable[[], float] = time.perf_counter,
         max_source_pixels: int = 25_000_000,
     ) -> None:
         self._blobs = blobs
@@ -65,7 +66,7 @@ class StepEngine:
         self._groups: dict[str, _Group] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._mailbox: Mailbox[Callable[[], object]] = Mailbox(lambda message: message())
-        artist = Artist(variants, memory=memory, replica=replica, observe=self._observe, clock=clock)
+        artist = Artist(variants, memory=memory, replica=replica, observe=self._observe, clock=clock, effort=effort)
         loop = StepLoop(artist, variants, memory=memory, observe=self._observe, clock=clock)
         self._device = DeviceThread(loop, memory=memory, replica=replica, observe=self._observe_now)
 
@@ -84,7 +85,10 @@ class StepEngine:
         group = _Group(jobs)
         self._groups.update(dict.fromkeys(group.unfinished, group))
         for job in jobs:
-            self._start(self._take_in(job, group))
+            if job.spec.task is Task.IMAGE_TO_IMAGE and job.spec.source_key is not None:
+                self._start(self._take_in_with_source(job, group, job.spec.source_key))
+            else:
+                self._take_in(Order(job=job), group)
         try:
             while group.unfinished or not group.unread.empty():
                 yield await group.unread.get()
@@ -109,12 +113,16 @@ class StepEngine:
         """Let go of the device after the step under way; jobs that are left end as cancelled."""
         self._device.close()
 
-    async def _take_in(self, job: Job, group: _Group) -> None:
+    async def _take_in_with_source(self, job: Job, group: _Group, source_key: str) -> None:
         try:
-            order = Order(job=job, source=await self._source(job))
+            order = Order(job=job, source=await self._source(source_key))
         except Exception as error:
             self._tell(group, failed(job, error))
-            return
+        else:
+            self._take_in(order, group)
+
+    def _take_in(self, order: Order, group: _Group) -> None:
+        job = order.job
         if job.job_id in group.cancelled:
             self._tell(group, cancelled(job))
             return
@@ -122,10 +130,8 @@ class StepEngine:
         group.works[job.job_id] = work
         self._device.submit(work)
 
-    async def _source(self, job: Job) -> Image.Image | None:
-        if job.spec.task is not Task.IMAGE_TO_IMAGE or job.spec.source_key is None:
-            return None
-        data = await self._blobs.read(job.spec.source_key)
+    async def _source(self, source_key: str) -> Image.Image:
+        data = await self._blobs.read(source_key)
         return await asyncio.to_thread(decode_picture, data, max_bytes=len(data), max_pixels=self._max_source_pixels)
 
     def _observe(self, event: Event) -> None:
@@ -161,7 +167,7 @@ class StepEngine:
         job_id, spec, started_s = drawing.job.job_id, drawing.job.spec, self._clock()
         delivered = spec.is_drawn_to_size
         image_format = spec.image_format if delivered else ImageFormat.PNG
-        data = await asyncio.to_thread(encode_picture, drawing.pixels, image_format)
+        data = await asyncio.to_thread(encode_picture, drawing.pixels, image_format, quality=spec.quality)
         key = self._keys.content_key(data, image_format.value) if delivered else self._keys.scratch_key(job_id)
         await self._blobs.put(key, data)
         self._observer(

@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from PIL import Image
 
 from app.errors import ConfigurationError, DarkroomError, GenerationFailedError, JobCancelledError
-from app.generation import BatchKey, EngineEvent, Job, JobFailed, Receipt
+from app.generation import EngineEvent, Job, JobFailed, Receipt
 from app.inference.engine.selection import Candidate
 from app.inference.pictures import Pixels
 from app.inference.pipelines.contract import SampleState, StepPipeline
@@ -59,42 +59,38 @@ class Tally:
         self.pictures += batch
 
 
-@dataclass(slots=True, eq=False)
 class EngineJob:
-    """An order on its way; it has a `pipeline` and a `state` once it has begun. Any thread may set `is_cancelled`."""
+    """An order on its way; it has a `pipeline` and a `state` once it has begun. Any thread may set `is_cancelled`.
 
-    order: Order
-    emit: Emit
-    pipeline: StepPipeline | None = None
-    state: SampleState | None = None
-    tally: Tally = field(default_factory=Tally)
-    is_draining: bool = False
-    is_cancelled: bool = False
+    `key` is what it shares with the jobs that it can be stepped with, `urgency` sorts jobs, the most urgent first.
+    """
 
-    @property
-    def job(self) -> Job:
-        """What is asked."""
-        return self.order.job
+    __slots__ = (
+        "emit", "is_cancelled", "is_draining", "job", "job_id", "key", "order", "pipeline", "state", "tally", "urgency",
+    )  # fmt: skip
 
-    @property
-    def job_id(self) -> str:
-        """The id of the job."""
-        return self.order.job.job_id
-
-    @property
-    def key(self) -> BatchKey:
-        """What it shares with the jobs that it can be stepped with."""
-        return self.order.job.spec.batch_key
-
-    @property
-    def urgency(self) -> tuple[float, float, str]:
-        """Sorts jobs, the most urgent first."""
-        return self.order.job.urgency
+    def __init__(self, *, order: Order, emit: Emit) -> None:
+        self.order = order
+        self.emit = emit
+        self.job = order.job
+        self.job_id = order.job.job_id
+        self.key = order.job.spec.batch_key
+        self.urgency = order.job.urgency
+        self.pipeline: StepPipeline | None = None
+        self.state: SampleState | None = None
+        self.tally = Tally()
+        self.is_draining = False
+        self.is_cancelled = False
 
     @property
     def has_begun(self) -> bool:
         """Whether it has latents."""
         return self.state is not None
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether it has taken its first step."""
+        return self.tally.pictures > 0
 
     @property
     def is_denoised(self) -> bool:

@@ -17,10 +17,11 @@ from app.telemetry.events import JobPaused, Observer
 class StepLoop:
     """The jobs of one device, and the next thing to do for them; each `tick` does one thing. Not thread-safe.
 
-    A denoised job is decoded before the next step, unless a more urgent one has yet to begin.
-    Otherwise the most urgent job and those of its like that are worth it take one step, and
-    the rest keep their latents and wait: a more urgent job thus starts at the next step, and
-    the paused ones go on later with the same bytes.
+    A denoised job is decoded before the next step, unless the most urgent one has yet to take its
+    first. Otherwise the most urgent job and those of its like that are worth it take one step,
+    and the rest keep their latents and wait: a more urgent job thus starts at the next step, and
+    the paused ones go on later with the same bytes. To begin a job is a thing of its own, so that
+    those which arrive meanwhile still share the step.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class StepLoop:
         self._jobs.add(work)
 
     def tick(self) -> None:
-        """Do one thing: decode a picture, or take one step with a batch."""
+        """Do one thing: decode a picture, begin a job, or take one step with a batch."""
         self._drop_cancelled()
         denoised = min((work for work in self._jobs if work.is_denoised), key=_urgency, default=None)
         if denoised is not None and not self._is_overtaken(denoised):
             self._artist.decode(denoised)
             self._leave(denoised)
         elif self._jobs:
-            self._step()
+            self._advance()
 
     def abandon(self, error: DarkroomError) -> None:
         """End every job with the error."""
@@ -63,12 +64,23 @@ class StepLoop:
             self._leave(work)
             work.emit(JobFailed(job_id=work.job_id, error=error))
 
-    def _step(self) -> None:
+    def _advance(self) -> None:
         waiting = [work for work in tuple(self._jobs) if not work.is_denoised and self._can_run(work)]
         chosen = choose([work.candidate for work in waiting], self._limits(), now_s=self._clock())
-        batch = self._begun([waiting[place] for place in chosen])
+        batch = [waiting[place] for place in chosen]
+        new = next((work for work in batch if not work.has_begun), None)
+        if new is not None:
+            self._begin(new)
+        elif batch:
+            self._step(batch)
+
+    def _begin(self, work: EngineJob) -> None:
+        if not self._artist.begin(work):
+            self._leave(work)
+
+    def _step(self, batch: list[EngineJob]) -> None:
         self._note_paused(batch)
-        moved = self._artist.step(batch) if batch else []
+        moved = self._artist.step(batch)
         self._stepped = {work for work in moved if not work.is_denoised}
         for work in set(batch).difference(moved):
             self._leave(work)
@@ -82,12 +94,6 @@ class StepLoop:
             work.emit(failed(work.job, error))
             return False
 
-    def _begun(self, batch: list[EngineJob]) -> list[EngineJob]:
-        for work in batch:
-            if not work.has_begun and not self._artist.begin(work):
-                self._leave(work)
-        return [work for work in batch if work.has_begun]
-
     def _leave(self, work: EngineJob) -> None:
         self._jobs.discard(work)
         self._artist.leave(work)
@@ -99,8 +105,9 @@ class StepLoop:
             self._observe(JobPaused(job_id=work.job_id, variant=work.key.variant, step=step))
 
     def _is_overtaken(self, denoised: EngineJob) -> bool:
-        ahead = [work for work in self._jobs if not work.has_begun and work.urgency < denoised.urgency]
-        return any(self._can_run(work) for work in ahead)
+        ahead = [work for work in tuple(self._jobs) if not work.is_denoised and work.urgency < denoised.urgency]
+        first = min((work for work in ahead if self._can_run(work)), key=_urgency, default=None)
+        return first is not None and not first.has_stepped
 
     def _drop_cancelled(self) -> None:
         for work in [work for work in self._jobs if work.is_cancelled]:
@@ -111,6 +118,7 @@ class StepLoop:
         free = self._memory.free()
         return Limits(
             step_s=lambda key, size: self._variants[key.variant].costs.seconds(step_of(key), size),
+            effort_s=lambda key, size: self._variants[key.variant].costs.effort(step_of(key), size),
             most=lambda key: self._most(key, free),
             sizes=lambda key: self._variants[key.variant].batch_sizes,
             is_stale=lambda key, size: self._variants[key.variant].costs.is_stale(step_of(key), size),

@@ -1,6 +1,8 @@
 """The memory of a device: how much is free, what work needed at its peak, and giving back what is not needed."""
 
 import gc
+import math
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 Result = TypeVar("Result")
+
+READ_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,15 @@ class CudaMemory:
 
 
 class HostMemory:
-    """The main memory, for models on a CPU; `free` counts what the whole machine has left."""
+    """The main memory, for models on a CPU; `free` counts what the whole machine has left.
+
+    The system is asked at most every `READ_AGAIN_S`, since its answer costs as much as a small step's bookkeeping.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._free = 0
+        self._read_again_s = -math.inf
 
     def state(self) -> MemoryState:
         """How it stands now; the C library does not tell what it keeps for later."""
@@ -96,7 +108,11 @@ class HostMemory:
 
     def free(self) -> int:
         """What the system says is available."""
-        return int(psutil.virtual_memory().available)
+        now_s = self._clock()
+        if now_s >= self._read_again_s:
+            self._free = int(psutil.virtual_memory().available)
+            self._read_again_s = now_s + READ_AGAIN_S
+        return self._free
 
     def peak(self, work: Callable[[], Result]) -> tuple[Result, int | None]:
         """Not measured: watching every tensor would slow the work."""

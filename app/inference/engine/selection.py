@@ -22,11 +22,13 @@ class Candidate:
 class Limits:
     """What bounds a batch: `step_s` predicts a step's seconds, `most` is the largest batch that fits in memory.
 
-    `sizes` are the batch sizes that may be formed, in rising order, one among them; `is_stale`
-    says that the time of a size was not measured lately.
+    `effort_s` is what the step would take if nothing else ran on the machine. `sizes` are the
+    batch sizes that may be formed, in rising order, one among them; `is_stale` says that the
+    time of a size was not measured lately.
     """
 
     step_s: Callable[[BatchKey, int], float | None]
+    effort_s: Callable[[BatchKey, int], float | None]
     most: Callable[[BatchKey], int]
     sizes: Callable[[BatchKey], Sequence[int]]
     is_stale: Callable[[BatchKey, int], bool]
@@ -45,17 +47,16 @@ def choose(candidates: Sequence[Candidate], limits: Limits, *, now_s: float) -> 
 def batch_size(leader: Candidate, available: int, limits: Limits, *, now_s: float) -> int:
     """How many pictures to step together when so many could be.
 
-    Of the sizes from the fewest whose time per picture is within 3 % of the best to less than
+    Of the sizes from the fewest whose effort per picture is within 3 % of the best to less than
     twice as many, the one that takes least per picture; no more than lets the most urgent one
-    meet its deadline, where any size does; the most when their time is not known.
+    meet its deadline, where any size does; the most when their effort is not known.
     """
-    sizes = [size for size in limits.sizes(leader.key) if size <= available] or [1]
-    seconds = {size: limits.step_s(leader.key, size) for size in sizes}
-    known = {size: taken for size, taken in seconds.items() if taken is not None}
-    if sizes[-1] not in known or limits.is_stale(leader.key, sizes[-1]):
+    key, left_s = leader.key, leader.deadline_s - now_s
+    sizes = [size for size in limits.sizes(key) if size <= available] or [1]
+    efforts = {size: effort_s for size in sizes if (effort_s := limits.effort_s(key, size)) is not None}
+    if sizes[-1] not in efforts or limits.is_stale(key, sizes[-1]):
         return sizes[-1]
-    left_s = leader.deadline_s - now_s
-    in_time = {size: taken for size, taken in known.items() if leader.steps_left * taken <= left_s} or known
-    each_s = {size: taken / size for size, taken in in_time.items()}
+    in_time = [size for size in efforts if leader.steps_left * (limits.step_s(key, size) or 0.0) <= left_s]
+    each_s = {size: efforts[size] / size for size in in_time or efforts}
     fewest = min(size for size in each_s if each_s[size] <= min(each_s.values()) * (1 + TOLERANCE))
     return min((size for size in each_s if fewest <= size < 2 * fewest), key=each_s.__getitem__)

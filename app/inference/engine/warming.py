@@ -26,12 +26,14 @@ class Rehearsal:
         costs: CostModel,
         memory: DeviceMemory,
         clock: Callable[[], float],
+        effort: Callable[[], float],
     ) -> None:
         self._pipeline = pipeline
         self._variant = variant
         self._costs = costs
         self._memory = memory
         self._clock = clock
+        self._effort = effort
 
     def perform(self, size: tuple[int, int], batch_sizes: Sequence[int]) -> None:
         """Encode, prepare, decode, and step at every batch size; what the costs know already is done only once."""
@@ -66,7 +68,8 @@ class Rehearsal:
         shape = Shape(stage, *size)
         repeats = 1 if self._costs.knows(shape, batch) else 1 + REPEATS
         for repeat in range(repeats):
-            started_s = self._clock()
+            started_s, spent_s = self._clock(), self._effort()
             work()
             if repeat:
                 self._costs.observe(shape, batch, self._clock() - started_s)
+                self._costs.observe_effort(shape, batch, self._effort() - spent_s)

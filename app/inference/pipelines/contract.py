@@ -47,7 +47,7 @@ class SampleState:
     @property
     def steps(self) -> int:
         """Steps that this picture takes in all; image-to-image takes fewer than were asked for."""
-        return len(self.timesteps)
+        return self.timesteps.shape[0]
 
     @property
     def steps_left(self) -> int:

@@ -34,7 +34,9 @@ def batching(rig: Rig) -> Iterator[Sheet]:
 def rehearse(rig: Rig, sides: tuple[int, ...]) -> None:
     """Measure for the engine what it measures itself before it serves."""
     clock = time.perf_counter
-    rehearsal = Rehearsal(rig.pipeline(), variant=VARIANT, costs=rig.costs, memory=rig.memory, clock=clock)
+    rehearsal = Rehearsal(
+        rig.pipeline(), variant=VARIANT, costs=rig.costs, memory=rig.memory, clock=clock, effort=clock
+    )
     for side in sides:
         if not rig.costs.knows(Shape("step", side, side), BATCHES[-1]):
             rehearsal.perform((side, side), BATCHES)

@@ -48,9 +48,9 @@ def mixes(small: int, middle: int, large: int) -> tuple[Mix, ...]:
 
 
 class Unmeasured(CostModel):
-    """Costs that never tell how long a step takes, so that the largest batch that may be formed is."""
+    """Costs that never tell what a step takes, so that the largest batch that may be formed is."""
 
-    def seconds(self, shape: object, batch: int) -> float | None:
+    def effort(self, shape: object, batch: int) -> float | None:
         """Nothing is known."""
         return None
 
@@ -59,6 +59,7 @@ def policy_limits(costs: CostModel, most: int = BATCHES[-1]) -> Limits:
     """What the engine lets its policy know when there is memory enough."""
     return Limits(
         step_s=lambda key, size: costs.seconds(step_of(key), size),
+        effort_s=lambda key, size: costs.effort(step_of(key), size),
         most=lambda key: most,
         sizes=lambda key: range(1, most + 1),
         is_stale=lambda key, size: False,
@@ -135,6 +136,7 @@ def exact_costs(times: StepTimes) -> CostModel:
     for side, by_batch in times.items():
         for batch, seconds in by_batch.items():
             costs.observe(Shape("step", side, side), batch, seconds)
+            costs.observe_effort(Shape("step", side, side), batch, seconds)
     return costs
 
 

@@ -73,7 +73,7 @@ def test_a_misled_policy_is_found_out() -> None:
     """It loses by its own costs, and not by exact ones."""
     misled = CostModel()
     for batch in BATCHES:
-        misled.observe(Shape("step", 512, 512), batch, 0.1 * batch**2)
+        misled.observe_effort(Shape("step", 512, 512), batch, 0.1 * batch**2)
     compared = compare(Mix(name="", shares={512: 1.0}), misled, FREE, count=48, steps=4)
     assert compared.loss == pytest.approx(7 / 8)
     assert compared.informed_loss == pytest.approx(0, abs=1e-9)

@@ -99,11 +99,13 @@ def test_a_saved_model_predicts_the_same(seen: list[tuple[Shape, int, float]]) -
     costs = CostModel()
     for shape, batch, value in seen:
         costs.observe(shape, batch, value)
+        costs.observe_effort(shape, batch, value / 2)
         costs.observe_bytes(shape, batch, value * 1e9)
     again = CostModel.of(json.loads(json.dumps(costs.to_json())))
     for shape in (STEP, LARGER, DECODE):
         for batch in range(1, 10):
             assert again.seconds(shape, batch) == costs.seconds(shape, batch)
+            assert again.effort(shape, batch) == costs.effort(shape, batch)
             assert again.bytes(shape, batch) == costs.bytes(shape, batch)
 
 

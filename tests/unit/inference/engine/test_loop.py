@@ -37,10 +37,20 @@ def test_jobs_join_and_leave_at_every_step() -> None:
     """One that arrives later takes the next step with those that run, each at its own place on its way."""
     bench = LoopBench()
     bench.add_seeds([1], steps=3)
-    bench.loop.tick()
+    bench.step()
     bench.add_seeds([2], steps=3)
     bench.run()
     assert bench.pipeline.batches == [[1], [1, 2], [1, 2], [2]]
+
+
+def test_jobs_that_come_while_another_begins_share_its_step() -> None:
+    """Prompts take time to encode; whoever arrives in that time does not wait for the step after."""
+    bench = LoopBench()
+    bench.add_seeds([1], steps=1)
+    bench.loop.tick()
+    bench.add_seeds([2], steps=1)
+    bench.run()
+    assert bench.pipeline.batches == [[1, 2]]
 
 
 def test_jobs_of_different_lengths_share_their_steps() -> None:
@@ -57,9 +67,9 @@ def test_an_urgent_job_starts_with_the_next_step() -> None:
     """Behind a full batch of long jobs it takes the very next step; the least urgent one is paused meanwhile."""
     bench = LoopBench(max_batch=3)
     bench.add_seeds([1, 2, 3], steps=10)
-    bench.loop.tick()
+    bench.step()
     bench.add(make_job("urgent", seed=9, steps=2, deadline_s=1001.0))
-    bench.loop.tick()
+    bench.step()
     assert bench.pipeline.batches[1] == [9, 1, 2]
     bench.run()
     assert bench.pipeline.batches[3:6] == [[1, 2, 3]] * 3
@@ -71,9 +81,9 @@ def test_a_paused_job_ends_with_the_steps_it_asked_for() -> None:
     bench = LoopBench(max_batch=1)
     bench.add_seeds([5], steps=4)
     for number in range(3):
-        bench.loop.tick()
+        bench.step()
         bench.add(make_job(f"urgent-{number}", seed=90 + number, steps=1, deadline_s=1001.0))
-        bench.loop.tick()
+        bench.step()
     bench.run()
     receipt = bench.of(Drawing)["5"].receipt
     assert sum(5 in batch for batch in bench.pipeline.batches) == 4
@@ -94,7 +104,7 @@ def test_a_denoised_picture_is_decoded_before_the_next_step() -> None:
     bench = LoopBench()
     bench.add_seeds([1], steps=1)
     bench.add_seeds([2], steps=3)
-    bench.loop.tick()
+    bench.step()
     bench.loop.tick()
     assert bench.pipeline.decoded == [1]
     assert len(bench.pipeline.batches) == 1
@@ -104,19 +114,29 @@ def test_an_urgent_job_does_not_wait_for_decoding() -> None:
     """It takes its step first; the denoised picture follows."""
     bench = LoopBench()
     bench.add_seeds([1], steps=1)
-    bench.loop.tick()
+    bench.step()
     bench.add(make_job("urgent", seed=9, steps=2, deadline_s=1001.0))
-    bench.loop.tick()
+    bench.step()
     assert (bench.pipeline.batches, bench.pipeline.decoded) == ([[1], [9]], [])
     bench.run()
     assert bench.pipeline.decoded == [1, 9]
+
+
+def test_a_picture_is_not_kept_back_by_what_runs() -> None:
+    """More urgent jobs that have taken their first step are behind its decoding."""
+    bench = LoopBench()
+    bench.add(make_job("urgent", seed=9, steps=5, deadline_s=1001.0))
+    bench.add_seeds([1], steps=1)
+    bench.step()
+    bench.loop.tick()
+    assert (bench.pipeline.batches, bench.pipeline.decoded) == ([[9, 1]], [1])
 
 
 def test_a_cancelled_job_leaves_at_the_next_step() -> None:
     """It fails with its cancellation, and the others go on without it."""
     bench = LoopBench()
     first, _ = bench.add_seeds([1, 2], steps=3)
-    bench.loop.tick()
+    bench.step()
     first.is_cancelled = True
     bench.run()
     assert isinstance(bench.of(JobFailed)["1"].error, JobCancelledError)
@@ -186,7 +206,7 @@ def test_more_memory_lets_larger_batches_again() -> None:
     bench.costs.learn_shortage(step_of(make_job("any").spec.batch_key), 4, free=1000)
     bench.costs.observe_bytes(step_of(make_job("any").spec.batch_key), 3, 100)
     bench.add_seeds(range(4), steps=2)
-    bench.loop.tick()
+    bench.step()
     bench.memory.free_bytes = 2000
     bench.run()
     assert [len(batch) for batch in bench.pipeline.batches][:2] == [3, 4]
@@ -247,10 +267,9 @@ def test_a_model_without_room_waits_and_holds_nobody_up() -> None:
     """An urgent job whose model fits only once the others are gone lets them end, decoding included, then begins."""
     bench = LoopBench(has_room=lambda: not any(work.has_begun for work in works))
     works = bench.add_seeds([1, 2], steps=2)
-    bench.loop.tick()
+    bench.step()
     bench.add(make_job("urgent", seed=9, steps=1, variant="other", deadline_s=1001.0))
-    for _ in range(9):
-        bench.loop.tick()
+    bench.run()
     assert list(bench.of(Drawing)) == ["1", "2", "urgent"]
     assert len(bench.loop) == 0
 
@@ -275,7 +294,7 @@ def test_giving_up_ends_every_job() -> None:
     """Whatever state they are in, each job ends with the error."""
     bench = LoopBench(max_batch=1)
     bench.add_seeds([1, 2], steps=3)
-    bench.loop.tick()
+    bench.step()
     bench.loop.abandon(JobCancelledError("the server is shutting down"))
     assert sorted(bench.of(JobFailed)) == ["1", "2"]
     assert len(bench.loop) == 0

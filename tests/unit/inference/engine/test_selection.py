@@ -1,5 +1,6 @@
 """Which jobs take the next step, and how many."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def limits(
     table: dict[int, float] = PAYS if seconds is None else seconds
     return Limits(
         step_s=lambda _, size: table.get(size),
+        effort_s=lambda _, size: table.get(size),
         most=lambda _: most,
         sizes=lambda _: sizes,
         is_stale=lambda _, size: size in stale,
@@ -71,6 +73,14 @@ def test_a_deadline_can_make_a_batch_smaller() -> None:
     """The most urgent job meets its deadline where a smaller batch lets it: four steps of 1.2 s, not of 1.6 s."""
     jobs = [candidate(0, deadline_s=5.0), *(candidate(n) for n in range(1, 4))]
     assert choose(jobs, limits(PAYS), now_s=0.0) == (0, 1)
+
+
+def test_batches_are_compared_by_effort_and_deadlines_by_time() -> None:
+    """Four that were slow because of what else ran on the machine still go where the deadline lets them."""
+    jobs = [candidate(n, deadline_s=100.0) for n in range(4)]
+    disturbed = replace(limits(PAYS), step_s=lambda _, size: {1: 1.0, 2: 1.2, 3: 1.4, 4: 9.0}[size])
+    assert choose(jobs, disturbed, now_s=0.0) == (0, 1, 2, 3)
+    assert choose(jobs, disturbed, now_s=90.0) == (0, 1, 2)
 
 
 def test_a_deadline_that_is_lost_anyway_does_not_slow_the_others() -> None:

@@ -17,10 +17,11 @@ SIZE = (64, 48)
 
 def rehearse(costs: CostModel) -> ScriptedPipeline:
     """A pipeline after its rehearsal, on a clock that ticks once a second whenever it is read."""
-    pipeline, ticks = ScriptedPipeline(), itertools.count()
+    pipeline, ticks, efforts = ScriptedPipeline(), itertools.count(), itertools.count()
     rehearsal = Rehearsal(
-        pipeline, variant="v", costs=costs, memory=FakeMemory(needs=70), clock=lambda: float(next(ticks))
-    )
+        pipeline, variant="v", costs=costs, memory=FakeMemory(needs=70), clock=lambda: float(next(ticks)),
+        effort=lambda: next(efforts) / 4,
+    )  # fmt: skip
     rehearsal.perform(SIZE, (1, 2, 4))
     return pipeline
 
@@ -31,6 +32,7 @@ def test_a_rehearsal_measures_time_and_memory_of_every_batch() -> None:
     rehearse(costs)
     step = Shape("step", *SIZE)
     assert [(costs.seconds(step, size), costs.bytes(step, size)) for size in (1, 2, 4)] == [(1.0, 70)] * 3
+    assert [costs.effort(step, size) for size in (1, 2, 4)] == [0.25] * 3
     assert costs.seconds(Shape("decode", *SIZE), 1) == 1.0
 
 
@@ -62,7 +64,7 @@ class NeverFromAPicture(ScriptedPipeline):
 def test_a_model_that_cannot_start_from_a_picture_is_rehearsed_from_words() -> None:
     """It is warm all the same."""
     costs, pipeline = CostModel(), NeverFromAPicture()
-    rehearsal = Rehearsal(pipeline, variant="v", costs=costs, memory=FakeMemory(needs=70), clock=lambda: 0.0)
+    rehearsal = Rehearsal(pipeline, variant="v", costs=costs, memory=FakeMemory(needs=70), clock=float, effort=float)
     rehearsal.perform(SIZE, (1,))
     assert pipeline.sources == [None]
     assert costs.knows(Shape("step", *SIZE), 1)
