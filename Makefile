@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-cluster check format bench bench-engine fuzz generated
+.PHONY: help run stop test test-cluster test-browser check format bench bench-engine fuzz generated
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 — /p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(INSTALLED_DEV) ## the suites that start no cluster, in a few minutes
 
 test-cluster: $(INSTALLED_DEV) ## the whole graph on real Ray Serve, started on this machine
 	@$(BIN)/pytest -m cluster tests/cluster
+
+test-browser: $(INSTALLED_DEV) ## the official JavaScript client in Node, which must be installed
+	@$(BIN)/pytest -m browser tests/browser
 
 check: $(INSTALLED_DEV) ## format, lint, types, import directions
 	@$(BIN)/ruff format --check .

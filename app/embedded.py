@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from app.api.app import create_app
-from app.api.fetch import GuardedFetcher, tls_transports
+from app.api.fetch import GuardedFetcher
+from app.api.outbound import tls_transports
 from app.builtin.upscaler import load_upscaler
 from app.cache.exact import ExactCache, model_revision
 from app.config import DarkroomSettings
@@ -25,6 +26,8 @@ from app.service import DarkroomService
 from app.storage import keys
 from app.storage.blobs import open_blobs
 from app.storage.jobs import open_jobs
+from app.storage.recent import RecentBlobs
+from app.storage.secret import open_secret
 from app.telemetry.events import Observer, ignore
 
 REPLICA = "embedded"
@@ -83,7 +86,7 @@ async def embedded(
 
     All variants share one device and one thread. Raises ConfigurationError when one cannot be had.
     """
-    blobs = open_blobs(settings.storage)
+    blobs = RecentBlobs(open_blobs(settings.storage))
     engine = await build_engine(
         settings.variants, blobs=blobs, keys=keys, replica=REPLICA, observer=observe, costs_folder=costs_folder
     )
@@ -96,17 +99,34 @@ async def embedded(
         settings=settings.routing,
         observe=observe,
     )
+    jobs = open_jobs(settings.storage)
     service = DarkroomService(
         generator=router,
-        cache=ExactCache(blobs=blobs, max_entries=settings.cache.max_entries),
-        jobs=open_jobs(settings.storage),
+        cache=ExactCache(
+            blobs=blobs,
+            max_entries=settings.cache.max_entries,
+            tenant_bytes=settings.cache.tenant_bytes,
+        ),
+        jobs=jobs,
         routing=settings.routing,
-        revision=partial(model_revision, settings),
+        cache_limit=settings.cache.level,
+        revision=cache(partial(model_revision, settings)),
         observe=observe,
+        lease_s=settings.storage.lease_s,
+        max_attempts=settings.storage.max_attempts,
     )
-    fetcher = GuardedFetcher(settings=settings.fetch, blobs=blobs, open_transport=tls_transports())
+    open_transport = tls_transports()
     try:
-        yield create_app(service=service, blobs=blobs, fetcher=fetcher, settings=settings)
+        await service.start()
+        yield create_app(
+            service=service,
+            blobs=blobs,
+            fetcher=GuardedFetcher(settings=settings.fetch, blobs=blobs, open_transport=open_transport),
+            settings=settings,
+            secret=open_secret(settings.storage),
+            outbox=jobs,
+            open_transport=open_transport,
+        )
     finally:
         await service.close()
         await router.close()

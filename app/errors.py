@@ -9,11 +9,14 @@ DarkroomError
 │   │   └── UnknownRequestError   404, no such request id
 │   ├── NotReadyError             400, the result is not there yet
 │   ├── AlreadyCompletedError     400, nothing left to cancel
-│   └── BodyTooLargeError         413
+│   ├── BodyTooLargeError         413
+│   └── RepeatedKeyError          422, another request came with this idempotency key
 ├── JobCancelledError             499
 ├── StartTimeoutError             504, no slot in the time the caller allowed
 ├── OverloadedError               429, with a time to come back
 ├── ConfigurationError            500, at start-up: the configuration cannot be served
+├── StoreUnavailableError         503, queued requests can neither be kept nor looked up now
+├── LeaseLostError                500, inside: another process works on the request
 └── GenerationFailedError         500
     └── ReplicaLostError          503, the process that made the picture died
 
@@ -107,6 +110,13 @@ class BodyTooLargeError(RequestError):
     error_type = "file_too_large"
 
 
+class RepeatedKeyError(RequestError):
+    """The idempotency key belongs to a request with another input."""
+
+    status = 422
+    error_type = "idempotency_key_reused"
+
+
 class JobCancelledError(DarkroomError):
     """The job was cancelled before it finished."""
 
@@ -142,6 +152,17 @@ class ConfigurationError(DarkroomError):
     """The configuration names something that this machine or this build cannot serve."""
 
     error_type = "configuration_error"
+
+
+class StoreUnavailableError(DarkroomError):
+    """The job store could not be reached in time, so nothing is known about the request."""
+
+    status = 503
+    error_type = "internal_server_error"
+
+
+class LeaseLostError(DarkroomError):
+    """Another process has taken the request over, so what this one makes of it does not count."""
 
 
 class GenerationFailedError(DarkroomError):

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.cache_levels import CacheLevel, CacheLimit
 from app.errors import DarkroomError
+
+# Whose the requests are where nobody has to say who they are.
+LOCAL_TENANT = "local"
 
 
 class Task(StrEnum):
@@ -27,19 +31,18 @@ class ImageFormat(StrEnum):
 
     PNG = "png"
     JPEG = "jpeg"
+    WEBP = "webp"
+    AVIF = "avif"
 
     @property
     def content_type(self) -> str:
         """The media type sent to clients."""
         return f"image/{self.value}"
 
-
-class CacheLevel(StrEnum):
-    """Where a picture came from: made for this request, stored, or shared with an identical one under way."""
-
-    NONE = "none"
-    EXACT = "exact"
-    JOINED = "joined"
+    @property
+    def has_quality(self) -> bool:
+        """Whether it can be told how much of the picture to keep."""
+        return self is not ImageFormat.PNG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,8 @@ class PictureSpec:
     `width` and `height` are pixels of the delivered picture, `native_width` and
     `native_height` those at which the model draws it; `source_key` names the input picture
     in the blob store; `strength` (0, 1] is the share of the steps that an image-to-image
-    run may change; `steps` is zero for an upscale; `loras` act in their order.
+    run may change; `steps` is zero for an upscale; `loras` act in their order; `quality`
+    is that of the encoding, 1 to 100, or None for the format's usual one.
     """
 
     task: Task
@@ -79,6 +83,7 @@ class PictureSpec:
     source_key: str | None = None
     loras: tuple[Lora, ...] = ()
     image_format: ImageFormat = ImageFormat.PNG
+    quality: int | None = None
 
     @property
     def batch_key(self) -> "BatchKey":
@@ -143,13 +148,23 @@ def request_of(job_id: str) -> str:
     return job_id.rpartition(".")[0] or job_id
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """The URL that is told what became of a request; files in what it is told are below the base URL `cdn`."""
+
+    url: str
+    cdn: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """What one client call asks for: `num_images` pictures that differ in their seed alone.
 
     `start_timeout_s` is the longest acceptable wait for a slot, counted from arrival; `inline`
     asks for the pictures themselves in the answer instead of their URLs, `previews` for small
-    pictures on the way.
+    pictures on the way; an `ephemeral` request is forgotten soon after its completion.
+    `seed_is_free` tells that the caller named no seed; `cache` is the most that the caller
+    wants from the cache; `caller` tells the callers of a tenant apart, as far as that is known.
     """
 
     request_id: str
@@ -162,6 +177,11 @@ class GenerationRequest:
     report_steps: bool = False
     previews: bool = False
     inline: bool = False
+    ephemeral: bool = False
+    seed_is_free: bool = False
+    cache: CacheLimit = CacheLimit.CANONICAL
+    caller: str = ""
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +208,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One finished picture, by its key in the blob store."""
+    """One finished picture, by its key in the blob store; `seed` is the one that drew it, where that is known."""
 
     blob_key: str
     width: int
@@ -196,6 +216,7 @@ class Picture:
     image_format: ImageFormat
     byte_count: int
     receipt: Receipt
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

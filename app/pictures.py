@@ -6,10 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from app.cache.exact import ExactCache, exact_key
+from app.cache.exact import ExactCache
+from app.cache.lookup import CachePlan, CachePlanner
 from app.cache.single_flight import SingleFlight
+from app.cache_levels import CacheLevel, CacheLimit
 from app.errors import GenerationFailedError
-from app.generation import CacheLevel, GenerationRequest, Job, JobEvent, JobFinished, Picture, Receipt
+from app.generation import GenerationRequest, Job, JobEvent, JobFinished, Picture, Receipt
 from app.telemetry.events import CacheLookedUp, Observer
 
 Listener = Callable[[JobEvent], None]
@@ -31,15 +33,24 @@ class Generator(Protocol):
 
 
 class PictureSource:
-    """Gets pictures from the exact cache, from identical work under way, or from the generator."""
+    """Gets pictures from the cache, from the same work under way, or from the generator.
+
+    No request is answered from further than `limit`.
+    """
 
     def __init__(
-        self, *, generator: Generator, cache: ExactCache, revision: Callable[[str], str], observe: Observer
+        self,
+        *,
+        generator: Generator,
+        cache: ExactCache,
+        revision: Callable[[str], str],
+        observe: Observer,
+        limit: CacheLimit = CacheLimit.CANONICAL,
     ) -> None:
         self._generator = generator
         self._cache = cache
-        self._revision = revision
         self._observe = observe
+        self._planner = CachePlanner(cache=cache, revision=revision, limit=limit)
         self._flights = SingleFlight[JobEvent, JobFinished]()
 
     async def get(self, request: GenerationRequest, job: Job, listen: Listener) -> Picture:
@@ -49,11 +60,12 @@ class PictureSource:
         served later than alone; a request that joins sees the steps that the first one asked
         for. Cancelling this call cancels the work, unless another request waits for it too.
         """
-        key = exact_key(job.spec, tenant=request.tenant, revision=self._revision(job.spec.variant))
-        remembered = await self._cache.get(key)
-        if remembered is not None:
-            return self._free_of_charge(request, remembered, CacheLevel.EXACT)
-        finished = await self._make(request, job, key, listen)
+        plan = self._planner.plan(request, job)
+        for key, level in plan.readable:
+            remembered = await self._cache.get(key)
+            if remembered is not None:
+                return self._free_of_charge(request, remembered, level)
+        finished = await self._make(request, job, plan, listen)
         if finished.job_id != job.job_id:
             return self._free_of_charge(request, finished.picture, CacheLevel.JOINED)
         self._observe(CacheLookedUp(request_id=request.request_id, level=CacheLevel.NONE))
@@ -63,19 +75,21 @@ class PictureSource:
         """Cancel all work under way."""
         await self._flights.close()
 
-    async def _make(self, request: GenerationRequest, job: Job, key: str, listen: Listener) -> JobFinished:
+    async def _make(self, request: GenerationRequest, job: Job, plan: CachePlan, listen: Listener) -> JobFinished:
         return await self._flights.do(
-            (key, request.tier, request.start_timeout_s),
-            work=partial(self._draw, key, job),
+            (plan.shared_as, request.tier, request.start_timeout_s),
+            work=partial(self._draw, request.tenant, plan.written, job),
             listen=lambda event: listen(replace(event, job_id=job.job_id)),
         )
 
-    async def _draw(self, key: str, job: Job, report: Listener) -> JobFinished:
+    async def _draw(self, tenant: str, keys: tuple[str, ...], job: Job, report: Listener) -> JobFinished:
         try:
             async for event in self._generator.run(job):
                 if isinstance(event, JobFinished):
-                    self._cache.put(key, event.picture)
-                    return event
+                    picture = replace(event.picture, seed=job.spec.seed)
+                    for key in keys:
+                        self._cache.put(key, picture, tenant=tenant)
+                    return replace(event, picture=picture)
                 report(event)
         except asyncio.CancelledError:
             await self._generator.cancel(job.job_id)

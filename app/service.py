@@ -10,12 +10,31 @@ from functools import partial
 from typing import Any
 
 from app.cache.exact import ExactCache
+from app.cache_levels import CacheLimit
 from app.config import RoutingSettings
-from app.errors import DarkroomError, GenerationFailedError, JobCancelledError, OverloadedError, StartTimeoutError
-from app.generation import Generation, GenerationRequest, Job, JobEvent, JobStarted, JobStep, Picture, Tier, job_id_of
+from app.errors import (
+    DarkroomError,
+    GenerationFailedError,
+    JobCancelledError,
+    OverloadedError,
+    ReplicaLostError,
+    StartTimeoutError,
+)
+from app.generation import (
+    Generation,
+    GenerationRequest,
+    Job,
+    JobEvent,
+    JobStarted,
+    JobStep,
+    Picture,
+    Tier,
+    Webhook,
+    job_id_of,
+)
 from app.pictures import Generator, Listener, PictureSource
 from app.requests import QueuedRequests
-from app.storage.jobs import JobStore, RequestView
+from app.storage.jobs import JobStore, Once, RequestView
 from app.telemetry.events import Observer, RequestCompleted, RequestReceived, ignore
 
 __all__ = ["DarkroomService", "Generator"]
@@ -23,6 +42,7 @@ __all__ = ["DarkroomService", "Generator"]
 logger = logging.getLogger(__name__)
 
 SEEDS = 2**32
+LOST_REPLICA_PAUSE_S = 1.0
 
 
 class DarkroomService:
@@ -36,18 +56,37 @@ class DarkroomService:
         jobs: JobStore,
         routing: RoutingSettings,
         revision: Callable[[str], str],
+        cache_limit: CacheLimit = CacheLimit.CANONICAL,
         observe: Observer = ignore,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        lease_s: float = 10.0,
+        max_attempts: int = 5,
     ) -> None:
         self._routing = routing
         self._observe = observe
         self._clock = clock
         self._sleep = sleep
-        self._pictures = PictureSource(generator=generator, cache=cache, revision=revision, observe=observe)
-        self._queued = QueuedRequests(
-            perform=self._perform_patiently, objective_s=self._objective_s, store=jobs, clock=clock
+        self._pictures = PictureSource(
+            generator=generator, cache=cache, revision=revision, observe=observe, limit=cache_limit
         )
+        self._max_attempts = max_attempts
+        self._queued = QueuedRequests(
+            perform=self._perform_patiently,
+            objective_s=self._objective_s,
+            store=jobs,
+            clock=clock,
+            sleep=sleep,
+            lease_s=lease_s,
+            max_attempts=max_attempts,
+        )
+
+    async def start(self) -> None:
+        """Open the job store and go on with what was acknowledged before.
+
+        Raises ConfigurationError, StoreUnavailableError.
+        """
+        await self._queued.start()
 
     def reconfigure(self, routing: RoutingSettings) -> None:
         """Apply new objectives to the requests that arrive from now on."""
@@ -77,13 +116,25 @@ class DarkroomService:
             task.cancel()
             await asyncio.wait({task})
 
-    async def submit(self, request: GenerationRequest) -> RequestView:
-        """Acknowledge the request and work on it in the background; while there is no room for it, it waits."""
-        return await self._queued.submit(replace(request, report_steps=True))
+    async def submit(self, request: GenerationRequest, *, once: Once | None = None) -> RequestView:
+        """Acknowledge the request and work on it in the background; while there is no room for it, it waits.
 
-    async def record_failure(self, request_id: str, endpoint: str, error: DarkroomError) -> RequestView:
+        With `once`, an earlier request with the same key is shown instead; raises RepeatedKeyError when that one
+        was another.
+        """
+        return await self._queued.submit(replace(request, report_steps=True), once=once)
+
+    async def record_failure(
+        self,
+        request_id: str,
+        endpoint: str,
+        error: DarkroomError,
+        *,
+        once: Once | None = None,
+        webhook: Webhook | None = None,
+    ) -> RequestView:
         """Keep a queued request that was refused at validation: complete, with its error."""
-        return await self._queued.record_failure(request_id, endpoint, error)
+        return await self._queued.record_failure(request_id, endpoint, error, once=once, webhook=webhook)
 
     async def status(self, request_id: str) -> RequestView:
         """A queued request as it stands, from memory; raises UnknownRequestError."""
@@ -106,20 +157,19 @@ class DarkroomService:
         return self._queued.waiting(endpoint)
 
     async def close(self) -> None:
-        """Stop all work."""
+        """Stop all work; queued requests are left to other processes, or to the next start."""
         await self._queued.close()
         await self._pictures.close()
 
     async def _perform(self, request: GenerationRequest, listen: Listener) -> Generation:
-        return await self._accounted(request, partial(self._generate, request, listen))
+        return await self._accounted(request, partial(self._generate, request, listen), self._clock())
 
-    async def _perform_patiently(self, request: GenerationRequest, listen: Listener) -> Generation:
-        return await self._accounted(request, partial(self._generate_when_there_is_room, request, listen))
+    async def _perform_patiently(self, request: GenerationRequest, listen: Listener, submitted_s: float) -> Generation:
+        return await self._accounted(request, partial(self._generate_in_the_end, request, listen), submitted_s)
 
     async def _accounted(
-        self, request: GenerationRequest, work: Callable[[float], Awaitable[Generation]]
+        self, request: GenerationRequest, work: Callable[[float], Awaitable[Generation]], arrival_s: float
     ) -> Generation:
-        arrival_s = self._clock()
         self._observe(
             RequestReceived(
                 request_id=request.request_id, endpoint=request.endpoint, tier=request.tier.value, at_s=arrival_s
@@ -149,6 +199,16 @@ class DarkroomService:
             )
         return generation
 
+    async def _generate_in_the_end(self, request: GenerationRequest, listen: Listener, arrival_s: float) -> Generation:
+        """Again, with the same seeds, when a process on the way is lost: nobody is there to ask a second time."""
+        for attempt in range(1, self._max_attempts):
+            try:
+                return await self._generate_when_there_is_room(request, listen, arrival_s)
+            except ReplicaLostError as error:
+                logger.warning("request %s lost a replica, attempt %d: %s", request.request_id, attempt, error)
+                await self._sleep(attempt * LOST_REPLICA_PAUSE_S)
+        return await self._generate_when_there_is_room(request, listen, arrival_s)
+
     async def _generate_when_there_is_room(
         self, request: GenerationRequest, listen: Listener, arrival_s: float
     ) -> Generation:
@@ -175,7 +235,7 @@ class DarkroomService:
         return Generation(
             request_id=request.request_id,
             prompt=request.spec.prompt,
-            seed=request.spec.seed,
+            seed=request.spec.seed if pictures[0].seed is None else pictures[0].seed,
             pictures=pictures,
             inference_s=self._clock() - starts[0] if starts else 0.0,
             inline=request.inline,
@@ -208,6 +268,8 @@ def _job_ids(request: GenerationRequest) -> tuple[str, ...]:
 
 
 async def _all_or_none(pictures: list[Coroutine[Any, Any, Picture]]) -> tuple[Picture, ...]:
+    if len(pictures) == 1:
+        return (await pictures[0],)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(picture) for picture in pictures]

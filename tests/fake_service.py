@@ -8,8 +8,8 @@ from fakes import MemoryBlobStore
 from PIL import Image
 
 from app.errors import AlreadyCompletedError, DarkroomError, NotReadyError, UnknownRequestError
-from app.generation import Generation, GenerationRequest, JobStep, Picture, Receipt
-from app.storage.jobs import RequestState, RequestView
+from app.generation import Generation, GenerationRequest, JobStep, Picture, Receipt, Webhook
+from app.storage.jobs import Once, RequestState, RequestView
 
 
 class FakeService:
@@ -21,7 +21,9 @@ class FakeService:
 
     def __init__(self, blobs: MemoryBlobStore) -> None:
         self.requests: list[GenerationRequest] = []
+        self.onces: list[Once | None] = []
         self.failures: list[DarkroomError] = []
+        self.webhooks: list[Webhook | None] = []
         self.cancelled: list[str] = []
         self.started = asyncio.Event()
         self.stopped = asyncio.Event()
@@ -55,16 +57,26 @@ class FakeService:
             raise self.late_error
         yield await self.generate(request)
 
-    async def submit(self, request: GenerationRequest) -> RequestView:
+    async def submit(self, request: GenerationRequest, *, once: Once | None = None) -> RequestView:
         """Queue the request for ever."""
+        self.onces.append(once)
         self.requests.append(request)
         view = RequestView(request_id=request.request_id, endpoint=request.endpoint, queue_position=self.queued)
         self.views[request.request_id] = [view]
         return view
 
-    async def record_failure(self, request_id: str, endpoint: str, error: DarkroomError) -> RequestView:
+    async def record_failure(
+        self,
+        request_id: str,
+        endpoint: str,
+        error: DarkroomError,
+        *,
+        once: Once | None = None,
+        webhook: Webhook | None = None,
+    ) -> RequestView:
         """Complete the request with the error."""
         self.failures.append(error)
+        self.webhooks.append(webhook)
         view = RequestView(request_id=request_id, endpoint=endpoint, state=RequestState.COMPLETED, error=error)
         self.views[request_id] = [view]
         return view

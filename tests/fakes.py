@@ -1,12 +1,14 @@
 """Stand-ins that tests pass in: a clock that tests move, a generator that draws nothing, stores in memory."""
 
 import asyncio
+import dataclasses
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from app.cache.exact import ExactCache
+from app.cache_levels import CacheLimit
 from app.config import RoutingSettings
 from app.errors import NotFoundError
 from app.generation import (
@@ -23,7 +25,7 @@ from app.generation import (
     Task,
 )
 from app.service import DarkroomService
-from app.storage.jobs import MemoryJobStore, RequestView
+from app.storage.jobs import JobStore, Keeping, MemoryJobStore, RequestView
 from app.telemetry.events import Event
 
 Result = TypeVar("Result")
@@ -111,6 +113,22 @@ class MemoryBlobStore:
         """Store the bytes under the key."""
         self.files[key] = data
 
+    async def write(self, key: str, chunks: AsyncIterable[bytes]) -> None:
+        """Store what arrives under the key, once it is complete."""
+        self.files[key] = b"".join([chunk async for chunk in chunks])
+
+    async def read_span(self, key: str, start: int, stop: int) -> bytes:
+        """Some of the bytes under the key; raises NotFoundError."""
+        return (await self.read(key))[start:stop]
+
+    async def size(self, key: str) -> int:
+        """How many bytes are under the key; raises NotFoundError."""
+        return len(await self.read(key))
+
+    async def keys(self, folder: str) -> tuple[str, ...]:
+        """Every key below the folder, in order."""
+        return tuple(sorted(key for key in self.files if key.startswith(f"{folder}/")))
+
     async def read(self, key: str) -> bytes:
         """The bytes under the key; raises NotFoundError."""
         try:
@@ -142,7 +160,7 @@ def make_job(job_id: str, *, deadline_s: float = 1060.0, arrival_s: float = 1000
 
 def make_request(request_id: str = "request", **changes: Any) -> GenerationRequest:
     """A request for one picture; keyword arguments that a request does not have shape its picture."""
-    fields = ("tenant", "endpoint", "num_images", "tier", "start_timeout_s", "report_steps", "previews")
+    fields = {field.name for field in dataclasses.fields(GenerationRequest)}
     own = {"tenant": "local", "endpoint": "fal-ai/flux/schnell"} | {
         name: changes.pop(name) for name in fields if name in changes
     }
@@ -205,16 +223,26 @@ class FakeGenerator:
 class ServiceBench:
     """A service over a fake generator, with everything it touches in reach."""
 
-    def __init__(self, *, max_entries: int = 100, result_ttl_s: float = 3600.0) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self,
+        *,
+        max_entries: int = 100,
+        result_ttl_s: float = 3600.0,
+        cache_limit: CacheLimit = CacheLimit.CANONICAL,
+        now_s: float = 1000.0,
+        open_jobs: Callable[[FakeClock], JobStore] | None = None,
+    ) -> None:
+        self.clock = FakeClock(now_s)
+        in_memory = MemoryJobStore(Keeping(ttl_s=result_ttl_s, max_completed=100), clock=self.clock)
         self.recorder = Recorder()
         self.blobs = MemoryBlobStore()
         self.generator = FakeGenerator(self.blobs)
         self.service = DarkroomService(
             generator=self.generator,
             cache=ExactCache(blobs=self.blobs, max_entries=max_entries),
-            jobs=MemoryJobStore(ttl_s=result_ttl_s, max_completed=100, clock=self.clock),
+            jobs=in_memory if open_jobs is None else open_jobs(self.clock),
             routing=RoutingSettings(),
+            cache_limit=cache_limit,
             revision=lambda variant: f"{variant}@1",
             observe=self.recorder,
             clock=self.clock,

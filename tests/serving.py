@@ -43,7 +43,7 @@ def _running(folder: Path, changes: Mapping[str, Any]) -> Iterator[Serving]:
     places = {
         "server": {"port": http},
         "ray": {"dashboard_port": dashboard, "num_cpus": 4},
-        "storage": {"blobs": str(folder / "blobs")},
+        "storage": {"blobs": str(folder / "blobs"), "jobs": f"sqlite:{folder / 'jobs.sqlite'}"},
     }
     raw = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text(encoding="utf-8"))
     config = folder / "config.yaml"

@@ -1,8 +1,12 @@
 """The HTTP application: fal's dialect, finished pictures and health, over one service."""
 
+import asyncio
 import secrets
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import cast
 
 from fastapi import FastAPI
@@ -11,23 +15,37 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Lifespan
 
 from app.api.errors import error_response
+from app.api.fal.access import RealtimeAccess, TokenRoutes
 from app.api.fal.catalogue import CatalogueRoutes
 from app.api.fal.dialect import Dialect
 from app.api.fal.direct import DirectRoutes
 from app.api.fal.endpoints import EndpointTable
+from app.api.fal.hosts import FalHosts
+from app.api.fal.key_set import KeySetRoutes
+from app.api.fal.news import webhook_body
 from app.api.fal.outputs import Answers
 from app.api.fal.queue import QueueRoutes
+from app.api.fal.realtime import RealtimeRoutes
 from app.api.fal.sources import SourcePictures
+from app.api.fal.storage import StorageRoutes
 from app.api.fal.translate import Translator
 from app.api.files import FileRoutes
 from app.api.health import HealthRoutes
 from app.api.middleware import LastResort, RequestIdentity
+from app.api.openai.routes import OpenAIRoutes
+from app.api.outbound import TargetGuard, TransportFactory
 from app.api.ports import Fetcher, Service, WarmCheck
-from app.config import DarkroomSettings
+from app.api.tokens import Tokens
+from app.api.uploads import Uploads
+from app.api.webhooks.courier import Courier
+from app.api.webhooks.signing import WebhookKey
+from app.config import DarkroomSettings, StorageSettings
 from app.errors import DarkroomError
 from app.storage.blobs import BlobStore
+from app.storage.jobs import Outbox
 
 _SEEDS = 2**32
 _EXPOSED_HEADERS = (
@@ -38,7 +56,14 @@ _EXPOSED_HEADERS = (
     "x-fal-retryable",
     "x-fal-needs-retry",
     "retry-after",
+    "etag",
 )
+
+
+@asynccontextmanager
+async def nothing_else(app: FastAPI) -> AsyncIterator[None]:
+    """For applications whose parts live longer than they do."""
+    yield
 
 
 async def always_warm() -> bool:
@@ -62,11 +87,20 @@ def create_app(
     blobs: BlobStore,
     fetcher: Fetcher,
     settings: DarkroomSettings,
+    secret: bytes,
+    outbox: Outbox,
+    open_transport: TransportFactory,
     is_warm: WarmCheck = always_warm,
     draw_seed: Callable[[], int] = random_seed,
     new_id: Callable[[], str] = random_id,
+    clock: Callable[[], float] = time.time,
+    lifespan: Lifespan[FastAPI] = nothing_else,
 ) -> FastAPI:
-    """The application; randomness is passed in so that tests can foresee ids and seeds."""
+    """The application; randomness and time are passed in so that tests can foresee them.
+
+    The secret signs tokens and webhooks; servers that share it take each other's. As long as the
+    application lives, what is in the outbox goes over `open_transport` to webhooks.
+    """
     sources = SourcePictures(fetcher=fetcher, blobs=blobs, settings=settings.fetch)
     dialect = Dialect(
         service=service,
@@ -75,15 +109,73 @@ def create_app(
         answers=Answers(blobs),
         settings=settings.server,
     )
-    app = FastAPI(title="Darkroom", openapi_url=None, redirect_slashes=False, middleware=_middleware(new_id))
+    key = WebhookKey(secret)
+    courier = Courier(
+        outbox=outbox,
+        body_of=partial(webhook_body, dialect),
+        key=key,
+        settings=settings.webhooks,
+        guard=TargetGuard(allow_private_addresses=settings.webhooks.allow_private_addresses),
+        open_transport=open_transport,
+        clock=clock,
+    )
+    app = FastAPI(
+        title="Darkroom",
+        openapi_url=None,
+        redirect_slashes=False,
+        middleware=_middleware(new_id),
+        lifespan=with_courier(lifespan, courier),
+    )
     app.add_exception_handler(DarkroomError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     HealthRoutes(is_warm).add_to(app)
-    FileRoutes(blobs).add_to(app)
+    KeySetRoutes(key).add_to(app)
+    tokens = Tokens(secret, clock=clock)
+    _add_files(app, dialect, tokens=tokens, blobs=blobs, settings=settings.storage, clock=clock)
+    _add_calls(app, dialect, access=RealtimeAccess(tokens), blobs=blobs, new_id=new_id)
+    return app
+
+
+def _add_files(
+    app: FastAPI,
+    dialect: Dialect,
+    *,
+    tokens: Tokens,
+    blobs: BlobStore,
+    settings: StorageSettings,
+    clock: Callable[[], float],
+) -> None:
+    uploads = Uploads(blobs, max_bytes=settings.max_upload_bytes, ttl_s=settings.upload_ttl_s, clock=clock)
+    FileRoutes(blobs, clock=clock).add_to(app)
+    StorageRoutes(uploads=uploads, tokens=tokens, cdn=lambda request: dialect.addresses(request).cdn).add_to(app)
+
+
+def _add_calls(
+    app: FastAPI, dialect: Dialect, *, access: RealtimeAccess, blobs: BlobStore, new_id: Callable[[], str]
+) -> None:
+    """Add what makes pictures; the direct routes take every path that is left, so they are last."""
+    TokenRoutes(access).add_to(app)
+    RealtimeRoutes(dialect, access, new_id=new_id).add_to(app)
     CatalogueRoutes(dialect).add_to(app)
     QueueRoutes(dialect).add_to(app)
-    DirectRoutes(dialect).add_to(app)
-    return app
+    OpenAIRoutes(dialect, blobs).add_to(app)
+    DirectRoutes(dialect, access).add_to(app)
+
+
+def with_courier(lifespan: Lifespan[FastAPI], courier: Courier) -> Lifespan[FastAPI]:
+    """The lifespan, with the courier at work inside it."""
+
+    @asynccontextmanager
+    async def at_work(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(app):
+            task = asyncio.create_task(courier.run())
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    return at_work
 
 
 def _middleware(new_id: Callable[[], str]) -> list[Middleware]:
@@ -97,6 +189,7 @@ def _middleware(new_id: Callable[[], str]) -> list[Middleware]:
             expose_headers=_EXPOSED_HEADERS,
         ),
         Middleware(LastResort),
+        Middleware(FalHosts),
     ]
 
 

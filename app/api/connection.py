@@ -2,18 +2,36 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from app.errors import JobCancelledError
 
 Result = TypeVar("Result")
 
 
-def base_url(request: Request, public_url: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The bases of the URLs in answers to one call, as its client can use them; none ends in a slash."""
+
+    queue: str
+    cdn: str
+
+
+def addresses(connection: HTTPConnection, public_url: str | None) -> Addresses:
+    """As configured, or as the client reached us: by one host for everything, or by fal's own names."""
+    if public_url is None and getattr(connection.state, "by_fal_names", False):
+        scheme = connection.url.scheme
+        return Addresses(queue=f"{scheme}://queue.fal.run", cdn=f"{scheme}://v3.fal.media")
+    base = base_url(connection, public_url)
+    return Addresses(queue=f"{base}/queue", cdn=base)
+
+
+def base_url(connection: HTTPConnection, public_url: str | None) -> str:
     """The base of the URLs in answers, without a final slash: as configured, or as the client reached us."""
-    return (public_url or str(request.base_url)).rstrip("/")
+    return (public_url or str(connection.base_url)).rstrip("/")
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -1,39 +1,76 @@
-"""Finished pictures by URL: no key needed, cacheable for ever, because a key names its content."""
+"""Finished pictures and uploads by URL: no key needed, cacheable as long as they stay, in parts where asked for."""
 
-import mimetypes
+import time
+from collections.abc import AsyncIterator, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from app.api.content_types import content_type_of
+from app.api.ranges import Span, UnsatisfiableRangeError, requested_span
 from app.errors import NotFoundError
 from app.storage.blobs import BlobStore
+from app.storage.keys import UPLOADS, expiry_s
 
-_FOREVER = "public, max-age=31536000, immutable"
+PREFIXES = ("", "/cdn")
+_CHUNK_BYTES = 1_000_000
+_YEAR_S = 31_536_000
+# What a caller uploaded may be a document with scripts: it must never act in the name of this server.
+_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
 class FileRoutes:
-    """`GET /files/{key}`."""
+    """`GET /files/{key}`, also below `/cdn`."""
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: BlobStore, *, clock: Callable[[], float] = time.time) -> None:
         self._blobs = blobs
+        self._clock = clock
 
     def add_to(self, app: Starlette) -> None:
-        """Add the route."""
-        app.add_route("/files/{key:path}", self.file, methods=["GET"])
+        """Add the routes."""
+        for prefix in PREFIXES:
+            app.add_route(f"{prefix}/files/{{key:path}}", self.file, methods=["GET"])
 
     async def file(self, request: Request) -> Response:
-        """One finished picture, or 304 when the caller has it."""
-        key = finished_key(request.path_params["key"])
-        headers = {"ETag": f'"{key}"', "Cache-Control": _FOREVER, "X-Content-Type-Options": "nosniff"}
-        if headers["ETag"] in request.headers.get("if-none-match", "") and await self._blobs.exists(key):
+        """One file or a part of it, or 304 when the caller has it."""
+        now_s = self._clock()
+        key = public_key(request.path_params["key"], now_s=now_s)
+        size = await self._blobs.size(key)
+        headers = {"ETag": f'"{key}"', "Cache-Control": _caching(key, now_s), "Accept-Ranges": "bytes", **_SAFE}
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
-        return Response(await self._blobs.read(key), media_type=content_type, headers=headers)
+        try:
+            span = requested_span(request.headers, size=size, etag=headers["ETag"])
+        except UnsatisfiableRangeError:
+            return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+        return self._answer(key, span, size=size, headers=headers, is_head=request.method == "HEAD")
+
+    def _answer(self, key: str, span: Span | None, *, size: int, headers: dict[str, str], is_head: bool) -> Response:
+        part = span or Span(0, size)
+        headers = {**headers, "Content-Length": str(part.stop - part.start)}
+        if span is not None:
+            headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
+        chunks = self._chunks(key, Span(0, 0) if is_head else part)
+        content_type = content_type_of(key)
+        return StreamingResponse(chunks, 200 if span is None else 206, headers=headers, media_type=content_type)
+
+    async def _chunks(self, key: str, span: Span) -> AsyncIterator[bytes]:
+        for start in range(span.start, span.stop, _CHUNK_BYTES):
+            yield await self._blobs.read_span(key, start, min(start + _CHUNK_BYTES, span.stop))
 
 
-def finished_key(key: str) -> str:
-    """The key itself when it can name a finished picture; raises NotFoundError for scratch files."""
-    if "/" in key:
+def public_key(key: str, *, now_s: float) -> str:
+    """The key itself when it names a finished picture or an upload that is not over; raises NotFoundError."""
+    folder, slash, _ = key.rpartition("/")
+    expires_s = expiry_s(key)
+    if (slash and folder != UPLOADS) or (expires_s is not None and expires_s <= now_s):
         raise NotFoundError("no such file")
     return key
+
+
+def _caching(key: str, now_s: float) -> str:
+    expires_s = expiry_s(key)
+    if expires_s is None:
+        return f"public, max-age={_YEAR_S}, immutable"
+    return f"public, max-age={int(expires_s - now_s)}"

@@ -12,6 +12,9 @@ from app.errors import DarkroomError
 
 _log = logging.getLogger(__name__)
 
+_CONNECTIONS = ("http", "websocket")
+_HEADS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
 
 class RequestIdentity:
     """Gives each call an id and sends it back as `x-fal-request-id`.
@@ -25,14 +28,15 @@ class RequestIdentity:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
-        if scope["type"] != "http":
+        if scope["type"] not in _CONNECTIONS:
             await self._app(scope, receive, send)
             return
         state = {**scope.get("state", {}), "request_id": self._new_id()}
         scope["state"] = state
 
         async def stamped(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _HEADS:
+                message.setdefault("headers", [])
                 MutableHeaders(scope=message)["x-fal-request-id"] = state["request_id"]
             await send(message)
 

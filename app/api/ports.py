@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from app.errors import DarkroomError
-from app.generation import Generation, GenerationRequest, JobStep
-from app.storage.jobs import RequestView
+from app.generation import Generation, GenerationRequest, JobStep, Webhook
+from app.storage.jobs import Once, RequestView
 
 WarmCheck = Callable[[], Awaitable[bool]]
 
@@ -21,12 +21,20 @@ class Service(Protocol):
         """The steps of a direct call as they happen, its Generation last; closing the iterator stops the work."""
         ...
 
-    async def submit(self, request: GenerationRequest) -> RequestView:
-        """Put a request into the queue."""
+    async def submit(self, request: GenerationRequest, *, once: Once | None = None) -> RequestView:
+        """Put a request into the queue, unless one is there with the same key; raises RepeatedKeyError."""
         ...
 
-    async def record_failure(self, request_id: str, endpoint: str, error: DarkroomError) -> RequestView:
-        """Complete a queued request with the error that its input deserves."""
+    async def record_failure(
+        self,
+        request_id: str,
+        endpoint: str,
+        error: DarkroomError,
+        *,
+        once: Once | None = None,
+        webhook: Webhook | None = None,
+    ) -> RequestView:
+        """Complete a queued request with the error that its input deserves, and tell its webhook."""
         ...
 
     async def status(self, request_id: str) -> RequestView:

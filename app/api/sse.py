@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 from starlette.requests import Request
@@ -21,6 +22,17 @@ PING_S = 15.0
 _PING = b": ping\n\n"
 
 Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a dialect names its events, None for not at all, and how it says that the source failed."""
+
+    name: Callable[[Event], str | None]
+    failure: Callable[[DarkroomError], Event]
+
+
+UNNAMED = Wording(name=lambda event: None, failure=error_body)
 
 
 class Relay:
@@ -70,15 +82,21 @@ class EventStream(StreamingResponse):
     A DarkroomError of the source becomes a last event, and the connection is then cut.
     """
 
-    def __init__(self, relay: Relay, first: Event | None, *, stops: bool, ping_s: float) -> None:
+    def __init__(self, relay: Relay, first: Event | None, *, stops: bool, ping_s: float, wording: Wording) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_frames(relay, first, ping_s), media_type="text/event-stream", headers=headers)
+        super().__init__(_frames(relay, first, ping_s, wording), media_type="text/event-stream", headers=headers)
         self._relay = relay
         self._stops = stops
 
     @classmethod
     async def opened(
-        cls, source: AsyncIterator[Event], request: Request, *, stops: bool = True, ping_s: float = PING_S
+        cls,
+        source: AsyncIterator[Event],
+        request: Request,
+        *,
+        stops: bool = True,
+        ping_s: float = PING_S,
+        wording: Wording = UNNAMED,
     ) -> Self:
         """The stream once its first event is there; what the source raises before that is raised."""
         relay = Relay(source)
@@ -88,7 +106,7 @@ class EventStream(StreamingResponse):
             if stops:
                 await relay.close()
             raise
-        return cls(relay, first, stops=stops, ping_s=ping_s)
+        return cls(relay, first, stops=stops, ping_s=ping_s, wording=wording)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events; after an error the answer is left without its end, which cuts the connection."""
@@ -101,17 +119,19 @@ class EventStream(StreamingResponse):
                 await self._relay.close()
 
 
-async def _frames(relay: Relay, event: Event | None, ping_s: float) -> AsyncIterator[bytes]:
+async def _frames(relay: Relay, event: Event | None, ping_s: float, wording: Wording) -> AsyncIterator[bytes]:
     try:
         while event is not None:
-            yield _frame(event)
+            yield _frame(event, wording)
             while not await relay.has_news(ping_s):
                 yield _PING
             event = await relay.next()
     except DarkroomError as error:
-        yield _frame(error_body(error))
+        yield _frame(wording.failure(error), wording)
         raise
 
 
-def _frame(event: Event) -> bytes:
-    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
+def _frame(event: Event, wording: Wording) -> bytes:
+    name = wording.name(event)
+    head = "" if name is None else f"event: {name}\n"
+    return f"{head}data: {json.dumps(event, ensure_ascii=False)}\n\n".encode()

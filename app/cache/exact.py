@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections import OrderedDict
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Protocol
 
+from app.cache.eviction import Entry, TenantShares
 from app.config import DarkroomSettings
 from app.generation import Picture, PictureSpec
 
@@ -14,6 +14,7 @@ _SHAPING = {
     "source", "family", "device", "threads", "dtype", "quantization", "determinism", "attention", "compile",
     "step_cache", "vae_tiling", "max_lora_rank",
 }  # fmt: skip
+_SPEC_FIELDS = tuple(field.name for field in fields(PictureSpec))
 
 
 class Blobs(Protocol):
@@ -31,7 +32,8 @@ def exact_key(spec: PictureSpec, *, tenant: str, revision: str) -> str:
         "strength": float(spec.strength),
         "loras": [asdict(lora) | {"scale": float(lora.scale)} for lora in spec.loras],
     }
-    return _digest({"tenant": tenant, "revision": revision, "spec": asdict(spec) | numbers})
+    shaping = {name: getattr(spec, name) for name in _SPEC_FIELDS}
+    return _digest({"tenant": tenant, "revision": revision, "spec": shaping | numbers})
 
 
 def model_revision(settings: DarkroomSettings, variant: str) -> str:
@@ -46,15 +48,24 @@ def model_revision(settings: DarkroomSettings, variant: str) -> str:
 
 
 class ExactCache:
-    """The pictures used last, by exact key; `max_entries` zero remembers nothing."""
+    """Pictures by key: those that come again and cost most to make, as many as there is room for.
 
-    def __init__(self, *, blobs: Blobs, max_entries: int) -> None:
+    `max_entries` zero remembers nothing; `tenant_bytes` limits the files remembered for each tenant.
+    """
+
+    def __init__(self, *, blobs: Blobs, max_entries: int, tenant_bytes: int | None = None) -> None:
         self._blobs = blobs
         self._max_entries = max_entries
-        self._pictures: OrderedDict[str, Picture] = OrderedDict()
+        self._shares = TenantShares(max_entries=max_entries, tenant_bytes=tenant_bytes)
+        self._pictures: dict[str, Picture] = {}
 
     def __len__(self) -> int:
         return len(self._pictures)
+
+    @property
+    def max_entries(self) -> int:
+        """How many pictures are remembered at most."""
+        return self._max_entries
 
     async def get(self, key: str) -> Picture | None:
         """The picture under the key; None when it is not known or its file is gone."""
@@ -62,18 +73,22 @@ class ExactCache:
         if picture is None:
             return None
         if not await self._blobs.exists(picture.blob_key):
-            self._pictures.pop(key, None)
+            self.discard(key)
             return None
-        if key in self._pictures:
-            self._pictures.move_to_end(key)
+        self._shares.touch(key)
         return picture
 
-    def put(self, key: str, picture: Picture) -> None:
-        """Remember the picture; the one used longest ago gives way."""
+    def discard(self, key: str) -> None:
+        """Remember the key no longer; unknown keys are ignored."""
+        self._pictures.pop(key, None)
+        self._shares.discard(key)
+
+    def put(self, key: str, picture: Picture, *, tenant: str) -> None:
+        """Remember the tenant's picture; what saves least for its size gives way."""
+        entry = Entry(key=key, tenant=tenant, byte_count=picture.byte_count, gpu_ms=picture.receipt.gpu_ms)
         self._pictures[key] = picture
-        self._pictures.move_to_end(key)
-        while len(self._pictures) > self._max_entries:
-            self._pictures.popitem(last=False)
+        for gone in self._shares.insert(entry):
+            del self._pictures[gone]
 
 
 def _digest(content: dict[str, object]) -> str:

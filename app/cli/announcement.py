@@ -1,6 +1,7 @@
 """What `darkroom up` says when the server is warm: where it is, what it took, how to use it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 from rich.console import Console
@@ -15,6 +16,18 @@ import fal_client.client as fal
 fal.RUN_URL_FORMAT, fal.QUEUE_URL_FORMAT = "{url}/run/", "{url}/queue/"
 fal.REST_URL, fal.CDN_URL = "{url}/rest", "{url}/cdn"
 fal.REALTIME_URL_FORMAT = "{socket}/run/"
+"""
+
+ENVIRONMENT = """\
+export FAL_RUN_HOST={host}/run FAL_QUEUE_RUN_HOST={host}/queue
+export SSL_CERT_FILE={bundle}
+export FAL_KEY=any
+"""
+
+TUNNEL = """\
+export HTTPS_PROXY={proxy}
+export SSL_CERT_FILE={bundle}
+export FAL_KEY=any
 """
 
 CURL = """\
@@ -38,6 +51,18 @@ def announce(settings: DarkroomSettings, family: Sequence[psutil.Process], conso
 def recipe(url: str) -> str:
     """The few lines of Python that point an unmodified fal-client at the server."""
     return PYTHON.format(url=url, socket=url.replace("http", "ws", 1))
+
+
+def announce_tls(host: str, bundle: Path, console: Console, *, proxy: str | None) -> None:
+    """Print the environment in which an unchanged fal-client comes to the TLS server at `host` (name and port)."""
+    if proxy is not None:
+        console.print("\nFor fal-client, and everything else that calls fal, without a change:\n")
+        _paste(console, TUNNEL.format(proxy=proxy, bundle=bundle))
+        return
+    console.print("\nFor fal-client, without a change:\n")
+    _paste(console, ENVIRONMENT.format(host=host, bundle=bundle))
+    console.print("Its uploads and its tokens for realtime have no such variable, and would still go to fal.")
+    console.print("Start with --tunnel-port to have them, too.")
 
 
 def first_drawing_endpoint(settings: DarkroomSettings) -> str:

@@ -49,16 +49,16 @@ class Client:
             async with aconnect_sse(
                 self._http, "POST", f"{self._url}/run/{endpoint}/stream", json=arguments, timeout=PATIENCE
             ) as events:
-                await _refuse_errors(events.response)
+                await refuse_errors(events.response)
                 async for event in _events(events):
                     yield event
         except httpx.TransportError as error:
-            raise ServerUnreachableError(f"no server answers at {self._url}; start one with: darkroom up") from error
+            raise unreachable(self._url) from error
 
     async def fetch(self, picture_url: str) -> bytes:
         """The bytes of a picture that an Answer names."""
         answer = await self._http.get(picture_url, timeout=PATIENCE)
-        await _refuse_errors(answer)
+        await refuse_errors(answer)
         return answer.content
 
 
@@ -77,20 +77,27 @@ async def _events(source: EventSource) -> AsyncIterator[Progress | Answer]:
         elif "progress" in data:
             yield Progress(fraction=float(data["progress"]), message=str(data.get("message", "")))
         else:
-            raise GenerationFailedError(_reason(data))
+            raise GenerationFailedError(reason(data))
 
 
-async def _refuse_errors(response: httpx.Response) -> None:
+def unreachable(url: str) -> ServerUnreachableError:
+    """The error for a server that does not answer."""
+    return ServerUnreachableError(f"no server answers at {url}; start one with: darkroom up")
+
+
+async def refuse_errors(response: httpx.Response) -> None:
+    """Raise GenerationFailedError with what the server said, unless the answer is a success."""
     if response.is_success:
         return
     text = (await response.aread()).decode(errors="replace")
     try:
-        raise GenerationFailedError(_reason(json.loads(text)))
+        raise GenerationFailedError(reason(json.loads(text)))
     except ValueError:
         raise GenerationFailedError(f"the server answered {response.status_code}") from None
 
 
-def _reason(body: Any) -> str:
+def reason(body: Any) -> str:
+    """What an error's body says, in one line."""
     detail = body.get("detail", body) if isinstance(body, dict) else body
     if isinstance(detail, list):
         return "; ".join(f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in detail)

@@ -9,10 +9,14 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+def local_host(server: ServerSettings) -> str:
+    """The server's host as this machine reaches it."""
+    return "127.0.0.1" if server.host in ANY_ADDRESS else server.host
+
+
 def local_url(server: ServerSettings) -> str:
     """The server's address as this machine reaches it."""
-    host = "127.0.0.1" if server.host in ANY_ADDRESS else server.host
-    return f"http://{host}:{server.port}"
+    return f"http://{local_host(server)}:{server.port}"
 
 
 def ray_environment(server: ServerSettings, *, folder: Path) -> dict[str, str]:

@@ -16,9 +16,12 @@ from app.cli.client import Progress as Done
 from app.cli.receipt import receipt_table
 from app.cli.verdict import verdict
 from app.errors import GenerationFailedError
+from app.generation import ImageFormat
 
 LOCAL_URL = "http://127.0.0.1:8000"
 ENDPOINT = "fal-ai/flux/schnell"
+FILE = Path("out.png")
+_FORMATS = {f".{known.value}": known for known in ImageFormat} | {".jpg": ImageFormat.JPEG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Order:
 
     @property
     def _format(self) -> str:
-        return "png" if self.out.suffix.lower() == ".png" else "jpeg"
+        return _FORMATS.get(self.out.suffix.lower(), ImageFormat.JPEG).value
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -56,7 +59,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def generate(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="File to write; .png or .jpg.")] = Path("out.png"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write: .png, .jpg, .webp or .avif.")] = FILE,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Width and height in pixels: 1024x768.")] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds give equal pictures.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,

@@ -6,6 +6,8 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
+from app.cli.batch.command import batch
+from app.cli.cache import cache
 from app.cli.cluster import render
 from app.cli.doctor import doctor
 from app.cli.generate import generate
@@ -24,8 +26,9 @@ def command_line() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (up, down, solo, generate, train, doctor, config, render):
+    for command in (up, down, solo, generate, batch, train, doctor, config, render):
         application.command()(command)
+    application.add_typer(cache, name="cache")
     return application
 
 

@@ -10,6 +10,7 @@ from app.config.darkroom import (
     ServerSettings,
     StorageSettings,
     TelemetrySettings,
+    WebhookSettings,
 )
 from app.config.loading import load_settings
 from app.config.variants import LATENT_PATCH, AutoscalingSettings, UpscalerSettings, VariantSettings
@@ -28,5 +29,6 @@ __all__ = [
     "TelemetrySettings",
     "UpscalerSettings",
     "VariantSettings",
+    "WebhookSettings",
     "load_settings",
 ]

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from app.cache_levels import CacheLimit
 from app.config.base import Port, Settings
 from app.config.variants import UpscalerSettings, VariantSettings, by_host
 from app.generation import Task
@@ -30,6 +31,9 @@ class ServerSettings(Settings):
     cancel_on_disconnect: bool = Field(
         default=True, description="Stop direct (not queued) work when its client leaves."
     )
+    realtime_idle_s: PositiveFloat = Field(
+        default=300.0, description="A realtime connection without input for so long is closed; clients come back."
+    )
     stream_previews: bool = Field(
         default=True, description="Small pictures in the events of a stream; each costs a fraction of a decoding."
     )
@@ -46,6 +50,20 @@ class FetchSettings(Settings):
     timeout_s: PositiveFloat = Field(default=15.0, description="Longest wait for a picture to arrive.")
 
 
+class WebhookSettings(Settings):
+    """How results are delivered to the URLs that callers name."""
+
+    allow_private_addresses: bool = Field(
+        default=False, description="Deliver to private and loopback addresses; true lets callers probe your network."
+    )
+    timeout_s: PositiveFloat = Field(default=15.0, description="Longest wait for the answer to a first delivery.")
+    retry_timeout_s: PositiveFloat = Field(default=120.0, description="Longest wait for the answer to a later one.")
+    retries: NonNegativeInt = Field(default=10, description="Deliveries after the first, while none is acknowledged.")
+    first_delay_s: PositiveFloat = Field(
+        default=7.0, description="Wait before the second delivery; each later wait is twice as long."
+    )
+
+
 class StorageSettings(Settings):
     """Where pictures and jobs are kept."""
 
@@ -54,17 +72,46 @@ class StorageSettings(Settings):
         description="Folder of finished pictures, shared by all processes; a path, or s3://bucket/prefix on a cluster.",
     )
     jobs: str = Field(
-        default="memory", description="Where queued requests are kept: memory, or postgresql://… on a cluster."
+        default="memory",
+        description="Where queued requests are kept: memory (lost with the process), sqlite:path for one gateway, or "
+        "postgresql://user:password@host/database for many.",
+    )
+    lease_s: PositiveFloat = Field(
+        default=10.0, description="How long after a gateway's death its queued requests are begun again by another."
+    )
+    max_attempts: PositiveInt = Field(
+        default=5, description="A queued request fails when so many gateways have died while they worked on it."
+    )
+    secret_file: str | None = Field(
+        default=None,
+        description="File of at least 32 random bytes that sign tokens and webhooks; absent: made beside the blobs.",
+    )
+    max_upload_bytes: PositiveInt = Field(default=1_000_000_000, description="Largest file that a caller may upload.")
+    upload_ttl_s: PositiveFloat | None = Field(
+        default=None, description="How long an upload stays when its caller says nothing; absent: until it is deleted."
     )
     result_ttl_s: PositiveFloat = Field(default=3600.0, description="How long a finished request stays retrievable.")
+    ephemeral_result_ttl_s: PositiveFloat = Field(
+        default=3600.0, description="The same, at most, for a request that came with X-Fal-Store-IO: 0."
+    )
     max_results: PositiveInt = Field(default=10_000, description="Finished requests kept at most; oldest go first.")
 
 
 class CacheSettings(Settings):
-    """The exact cache inside each gateway process."""
+    """The cache inside each gateway process."""
 
+    level: CacheLimit = Field(
+        default=CacheLimit.CANONICAL,
+        description="The most that answers a request instead of a new picture; a request may ask for less. exact: the "
+        "same request, seed included; canonical: also the same request in other words, where neither names a seed.",
+    )
     max_entries: NonNegativeInt = Field(
         default=10_000, description="Pictures remembered; zero turns the cache off, more costs about 1 KB each."
+    )
+    tenant_bytes: PositiveInt | None = Field(
+        default=None,
+        description="Bytes of the files remembered for one tenant, whose own pictures give way beyond them; a picture "
+        "found by its seed and by its words counts twice. Absent: no limit but max_entries.",
     )
 
 
@@ -120,6 +167,7 @@ class DarkroomSettings(Settings):
 
     server: ServerSettings = ServerSettings()
     fetch: FetchSettings = FetchSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
     routing: RoutingSettings = RoutingSettings()
@@ -135,6 +183,12 @@ class DarkroomSettings(Settings):
             if settings.variant is not None and settings.variant not in self.variants:
                 known = ", ".join(sorted(self.variants))
                 raise ValueError(f"endpoint {endpoint} names variant {settings.variant!r}; known variants: {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _gateways_share_their_jobs(self) -> Self:
+        if self.server.replicas > 1 and self.storage.jobs == "memory":
+            raise ValueError(f"server.replicas {self.server.replicas} with storage.jobs memory: gateways must share it")
         return self
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Makes an engine from the settings of the variants that it serves."""
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -58,6 +59,7 @@ async def build_engine(
                 resident_bytes=resident_bytes(),
             )
         )  # fmt: skip
+    _settle()
     return engine
 
 
@@ -113,6 +115,12 @@ def _warm(
         for size in settings.native_sizes or model.manifest.native_sizes or _UNBOUND_SIZES:
             rehearsal.perform(size, variant.batch_sizes)
         return model.load_s
+
+
+def _settle() -> None:
+    """Spare the garbage collector what was loaded: it stays, and looking through it takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 def _effort_of(settings: VariantSettings) -> Callable[[], float]:

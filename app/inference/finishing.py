@@ -74,7 +74,7 @@ class FinishingStage:
         try:
             picture = decode_picture(source, max_bytes=len(source), max_pixels=self._max_source_pixels)
             pixels = self._upscaler.upscale(np.asarray(picture), width=job.spec.width, height=job.spec.height)
-            return encode_picture(pixels, job.spec.image_format)
+            return encode_picture(pixels, job.spec.image_format, quality=job.spec.quality)
         except DarkroomError:
             raise
         except Exception as error:

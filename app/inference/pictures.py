@@ -3,32 +3,58 @@
 import io
 import math
 import warnings
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
-from app.errors import FieldIssue, InvalidInputError
+from app.errors import FieldIssue, GenerationFailedError, InvalidInputError
 from app.generation import ImageFormat
 
 Pixels = npt.NDArray[np.uint8]
 """A picture as height x width x 3 bytes of RGB."""
 
-_PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-_JPEG_QUALITY = 95
+_PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
+_USUAL_QUALITY = {ImageFormat.JPEG: 95, ImageFormat.WEBP: 90, ImageFormat.AVIF: 80}
+_WHOLE = 100
+# Pillow is built without these codecs on some systems.
+_OPTIONAL_CODECS = {ImageFormat.WEBP: "webp", ImageFormat.AVIF: "avif"}
 
 
-def encode_picture(pixels: Pixels, image_format: ImageFormat, *, quality: int = _JPEG_QUALITY) -> bytes:
-    """The file of a picture, PNG, or JPEG without chroma subsampling; equal pixels give equal bytes."""
+def can_encode(image_format: ImageFormat, *, has_codec: Callable[[str], bool | None] = features.check) -> bool:
+    """Whether this machine can write the format."""
+    return image_format not in _OPTIONAL_CODECS or bool(has_codec(_OPTIONAL_CODECS[image_format]))
+
+
+def encode_picture(pixels: Pixels, image_format: ImageFormat, *, quality: int | None = None) -> bytes:
+    """The file of a picture; equal pixels, formats and qualities give equal bytes.
+
+    `quality` goes from 1 to 100, None is the format's usual one. A PNG is lossless, and so is a WebP of quality 100;
+    JPEG and AVIF keep the full resolution of colours. Raises GenerationFailedError for a format that cannot be had.
+    """
+    if not can_encode(image_format):
+        raise GenerationFailedError(f"{image_format.name} cannot be written on this machine")
     buffer = io.BytesIO()
-    image = Image.fromarray(pixels)
-    if image_format is ImageFormat.JPEG:
-        image.save(buffer, "JPEG", quality=quality, subsampling="4:4:4")
-    else:
-        image.save(buffer, "PNG", compress_level=6)
+    asked = _USUAL_QUALITY.get(image_format, _WHOLE) if quality is None else quality
+    Image.fromarray(pixels).save(buffer, image_format.name, **_options(image_format, asked))
     return buffer.getvalue()
+
+
+def _options(image_format: ImageFormat, quality: int) -> dict[str, Any]:
+    match image_format:
+        case ImageFormat.PNG:
+            return {"compress_level": 6}
+        case ImageFormat.JPEG:
+            return {"quality": quality, "subsampling": "4:4:4"}
+        case ImageFormat.WEBP if quality == _WHOLE:
+            return {"lossless": True, "quality": 50, "method": 2}
+        case ImageFormat.WEBP:
+            return {"quality": quality, "method": 4}
+        case ImageFormat.AVIF:
+            # One thread: with more, the encoder cuts the picture into other tiles, which are other bytes.
+            return {"quality": quality, "subsampling": "4:4:4", "speed": 8, "codec": "aom", "max_threads": 1}
 
 
 def decode_picture(

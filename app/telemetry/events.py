@@ -6,7 +6,7 @@ Times are epoch seconds, so that events of several processes fall into one trace
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.generation import CacheLevel
+from app.cache_levels import CacheLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

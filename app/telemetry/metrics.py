@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.generation import CacheLevel
+from app.cache_levels import CacheLevel
 from app.telemetry import events
 from app.telemetry.events import Event, Observer
 

@@ -108,6 +108,15 @@ def test_reference_without_value(read) -> None:
         read(SMALLEST + "storage: {blobs: '${DARKROOM_TEST_UNSET}'}")
 
 
+def test_several_gateways_share_their_jobs(read) -> None:
+    """Queued requests in the memory of one of several gateways would be unknown to the others, so that is refused."""
+    with pytest.raises(ConfigurationError, match="replicas 2 with storage.jobs memory"):
+        read(SMALLEST + "server: {replicas: 2}")
+
+    shared = read(SMALLEST + "server: {replicas: 2}\nstorage: {jobs: 'postgresql://host/jobs'}")
+    assert shared.server.replicas == 2
+
+
 def test_settings_are_frozen(read) -> None:
     """Nobody changes settings after they were read."""
     with pytest.raises(ValueError, match="frozen"):

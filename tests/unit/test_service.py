@@ -6,9 +6,10 @@ from contextlib import aclosing
 import pytest
 from fakes import ServiceBench, make_request, settle
 
+from app.cache_levels import CacheLevel
 from app.config import RoutingSettings
 from app.errors import GenerationFailedError, OverloadedError, ReplicaLostError
-from app.generation import CacheLevel, Generation, JobStep, Tier
+from app.generation import Generation, JobStep, Tier
 from app.telemetry.events import CacheLookedUp, RequestCompleted, RequestReceived
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.api.body import parse_object
 from app.api.connection import while_connected
+from app.api.fal.access import RealtimeAccess
 from app.api.fal.dialect import Dialect
 from app.api.fal.endpoints import Endpoint
 from app.api.fal.paths import endpoint_id, not_found
@@ -22,8 +23,9 @@ _STREAM = "/stream"
 class DirectRoutes:
     """`POST /run/{endpoint}`, `POST /run/{endpoint}/stream`, and both without `/run`."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, access: RealtimeAccess) -> None:
         self._dialect = dialect
+        self._access = access
 
     def add_to(self, app: Starlette) -> None:
         """Add the routes; the last ones take every path that no earlier route knows."""
@@ -40,7 +42,9 @@ class DirectRoutes:
         endpoints = self._dialect.endpoints
         name = endpoint_id(request.path_params["path"])
         if name.endswith(_STREAM) and name not in endpoints:
-            return await self._stream(endpoints.find(name.removesuffix(_STREAM)), request)
+            endpoint = endpoints.find(name.removesuffix(_STREAM))
+            self._access.check(request.query_params.get("fal_jwt_token"), endpoint.endpoint_id)
+            return await self._stream(endpoint, request)
         return await self._answer(endpoints.find(name), request)
 
     async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
@@ -70,6 +74,7 @@ class DirectRoutes:
                 begun = True
                 yield progress.started()
             if isinstance(event, Generation):
-                yield await self._dialect.output(endpoint, event, request, inline=asked.inline)
+                cdn = self._dialect.addresses(request).cdn
+                yield await self._dialect.output(endpoint, event, cdn, inline=asked.inline)
             else:
                 yield progress.after(event)

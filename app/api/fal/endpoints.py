@@ -9,6 +9,7 @@ from app.api.fal.schemas import (
     DrawingInput,
     EnlargingInput,
     EsrganInput,
+    FastLcmInput,
     FastSdxlInput,
     FluxLoraImageToImageInput,
     FluxLoraInput,
@@ -28,6 +29,7 @@ _DRAWING_SCHEMAS: dict[tuple[Task, str], type[DrawingInput]] = {
     (Task.IMAGE_TO_IMAGE, "fal-ai/flux-1/dev/image-to-image"): ImageToImageInput,
     (Task.TEXT_TO_IMAGE, "fal-ai/flux-lora"): FluxLoraInput,
     (Task.TEXT_TO_IMAGE, "fal-ai/fast-sdxl"): FastSdxlInput,
+    (Task.TEXT_TO_IMAGE, "fal-ai/fast-lcm-diffusion"): FastLcmInput,
     (Task.IMAGE_TO_IMAGE, "fal-ai/flux-lora/image-to-image"): FluxLoraImageToImageInput,
 }
 _DRAWING_SCHEMA_BY_TASK: dict[Task, type[DrawingInput]] = {

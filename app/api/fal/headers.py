@@ -1,14 +1,20 @@
 """What fal's clients say in headers and query parameters."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
+
+import httpx
 
 from app.errors import BadRequestError
 from app.generation import Tier
 
 _LEAST_TIMEOUT_S = 0.1
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_LONGEST_URL = 2048
+_LONGEST_LIFETIME_S = 1e10
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _TIERS = {"normal": Tier.STANDARD, "low": Tier.BATCH}
 
@@ -42,10 +48,61 @@ def max_queue_length(query: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def refuse_webhook(query: Mapping[str, str]) -> None:
-    """Raises BadRequestError when a webhook is asked for: a caller that waits for one must learn that none comes."""
-    if "fal_webhook" in query:
-        raise BadRequestError("fal_webhook is not supported; ask for the status instead")
+def webhook_url(query: Mapping[str, str]) -> str | None:
+    """The URL that is told about the result, by fal_webhook; raises BadRequestError for one that cannot be.
+
+    Whether its address may be reached is known only when it is resolved, at the delivery.
+    """
+    text = query.get("fal_webhook")
+    if text is None:
+        return None
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise BadRequestError("fal_webhook must be a URL") from error
+    if url.scheme not in ("http", "https") or not url.host or len(text) > _LONGEST_URL:
+        raise BadRequestError(f"fal_webhook must be an http or https URL of at most {_LONGEST_URL} characters")
+    return text
+
+
+def stores_io(headers: Mapping[str, str]) -> bool:
+    """Whether input and output may be kept for as long as usual, by X-Fal-Store-IO: 0 asks for less."""
+    return headers.get("x-fal-store-io", "1").strip().lower() not in ("0", "false")
+
+
+def upload_lifetime_s(headers: Mapping[str, str]) -> float | None:
+    """How long an upload shall stay, in seconds, by X-Fal-Object-Lifecycle; raises BadRequestError.
+
+    An access list that hides the file from somebody is refused: here everybody who knows its URL may read it.
+    """
+    text = headers.get("x-fal-object-lifecycle") or headers.get("x-fal-object-lifecycle-preference")
+    wish = _lifecycle(text) if text else {}
+    if _hides(wish.get("initial_acl") or {}):
+        raise BadRequestError("Access lists are not supported; a file is readable for everybody who knows its URL")
+    seconds = wish.get("expiration_duration_seconds")
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < _LONGEST_LIFETIME_S:
+        raise BadRequestError("expiration_duration_seconds must be a positive number of seconds")
+    return float(seconds)
+
+
+def _lifecycle(text: str) -> dict[str, Any]:
+    try:
+        wish = json.loads(text)
+    except ValueError:
+        wish = None
+    if not isinstance(wish, dict):
+        raise BadRequestError("X-Fal-Object-Lifecycle must be a JSON object")
+    return wish
+
+
+def _hides(access: Any) -> bool:
+    if not isinstance(access, dict):
+        return True
+    rules = access.get("rules") or []
+    decisions = [rule.get("decision") if isinstance(rule, dict) else None for rule in rules]
+    return any(decision != "allow" for decision in (access.get("default", "allow"), *decisions))
 
 
 def wants_logs(query: Mapping[str, str]) -> bool:

@@ -61,6 +61,19 @@ class Answers:
         output = _upscaled if isinstance(endpoint, UpscalingEndpoint) else _drawn
         return output(generation, images).model_dump(mode="json")
 
+    async def raw(self, endpoint: Endpoint, generation: Generation) -> dict[str, Any]:
+        """The output as realtime connections carry it: the files themselves, as bytes."""
+        images = [
+            {
+                "content": await self._blobs.read(picture.blob_key),
+                "content_type": picture.image_format.content_type,
+                "width": picture.width,
+                "height": picture.height,
+            }
+            for picture in generation.pictures
+        ]
+        return {"image": images[0]} if isinstance(endpoint, UpscalingEndpoint) else _seen(generation, images)
+
     async def _image(self, picture: Picture, base_url: str, inline: bool) -> ImageFile:
         content_type = picture.image_format.content_type
         url = f"{base_url}/files/{picture.blob_key}"
@@ -74,6 +87,10 @@ class Answers:
             file_name=picture.blob_key,
             file_size=picture.byte_count,
         )
+
+
+def _seen(generation: Generation, images: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"images": images, "seed": generation.seed, "timings": {"inference": generation.inference_s}}
 
 
 def _drawn(generation: Generation, images: list[ImageFile]) -> BaseModel:

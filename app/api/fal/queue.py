@@ -1,6 +1,7 @@
 """Queued calls: submit, status, status stream, result and cancel."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -10,12 +11,14 @@ from starlette.responses import JSONResponse, Response
 from app.api.body import parse_object
 from app.api.fal.dialect import Dialect
 from app.api.fal.endpoints import Endpoint
-from app.api.fal.headers import max_queue_length, queue_tier, refuse_webhook, wants_logs
+from app.api.fal.headers import max_queue_length, queue_tier, wants_logs, webhook_url
+from app.api.fal.idempotency import once_of
 from app.api.fal.paths import QueueAction, QueueCall, endpoint_id, not_found, queue_call
 from app.api.fal.status import status_code, status_object, submitted
 from app.api.fal.translate import Call
 from app.api.sse import EventStream
 from app.errors import InvalidInputError, OverloadedError
+from app.generation import LOCAL_TENANT, Webhook
 from app.storage.jobs import RequestState, RequestView
 
 _RETRY_AFTER_S = 1.0
@@ -37,10 +40,13 @@ class QueueRoutes:
     async def submit(self, request: Request) -> Response:
         """Take a request into the queue; invalid input is taken too, and completes with its error."""
         endpoint = self._dialect.endpoints.find(endpoint_id(request.path_params["path"]))
-        refuse_webhook(request.query_params)
+        url = webhook_url(request.query_params)
         self._refuse_when_full(endpoint, max_queue_length(request.query_params))
         call = self._dialect.call(request, tier=queue_tier(request.headers))
-        view = await self._accepted(endpoint, await self._dialect.body(request), call)
+        if url is not None:
+            call = replace(call, webhook=Webhook(url, call.base_url))
+        view = await self._accepted(endpoint, await self._dialect.body(request), call, request)
+        request.state.request_id = view.request_id
         return JSONResponse(submitted(view, self._queue_url(request)))
 
     async def read(self, request: Request) -> Response:
@@ -68,12 +74,14 @@ class QueueRoutes:
         if limit is not None and self._service.waiting(endpoint.endpoint_id) > limit:
             raise OverloadedError(f"More than {limit} requests are waiting", _RETRY_AFTER_S)
 
-    async def _accepted(self, endpoint: Endpoint, body: bytes, call: Call) -> RequestView:
+    async def _accepted(self, endpoint: Endpoint, body: bytes, call: Call, request: Request) -> RequestView:
+        once = once_of(request.headers, tenant=LOCAL_TENANT, endpoint_id=endpoint.endpoint_id, body=body)
         try:
             asked = await self._dialect.translator.request(endpoint, parse_object(body), call)
         except InvalidInputError as error:
-            return await self._service.record_failure(call.request_id, endpoint.endpoint_id, error)
-        return await self._service.submit(asked)
+            name = endpoint.endpoint_id
+            return await self._service.record_failure(call.request_id, name, error, once=once, webhook=call.webhook)
+        return await self._service.submit(asked, once=once)
 
     async def _status(self, request_id: str, request: Request) -> Response:
         view = await self._service.status(request_id)
@@ -95,7 +103,7 @@ class QueueRoutes:
         return await self._dialect.answer(endpoint, generation, request, inline=generation.inline)
 
     def _queue_url(self, request: Request) -> str:
-        return f"{self._dialect.base_url(request)}/queue"
+        return self._dialect.addresses(request).queue
 
 
 def _call_about_request(request: Request) -> QueueCall:

@@ -2,6 +2,7 @@
 
 Three bounds are ours: the sides of a picture, the length of a prompt, and that
 image-to-image may use fewer than fal's 10 steps, because few-step models need no more.
+So are the formats webp and avif, and `output_quality`.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
@@ -10,14 +11,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from app.api.fal.sizes import CUSTOM, PRESET, RequestedSize, SizePreset
+from app.cache_levels import CacheLimit
 from app.errors import FieldIssue, InvalidInputError
 from app.generation import ImageFormat
+from app.inference.pictures import can_encode
 from app.lora_files import complaint_about
 
 # The largest integer that every JSON client keeps exactly.
 MAX_SEED = 2**53 - 1
 
-Input = TypeVar("Input", bound="ModelInput")
+Input = TypeVar("Input", bound=BaseModel)
 
 
 class ModelInput(BaseModel):
@@ -26,6 +29,12 @@ class ModelInput(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
     sync_mode: bool = Field(default=False, description="Answer with the picture itself, as a data URI, not its URL.")
+    cache: CacheLimit = Field(
+        default=CacheLimit.CANONICAL,
+        description="What may be answered with a picture made before, as far as the server allows it. off: nothing; "
+        "exact: the same request, seed included; canonical: also the same request in other words, unless a seed is "
+        "named, more than one picture is wanted, or the caller repeats its own words.",
+    )
 
 
 def _named_well(path: str) -> str:
@@ -45,6 +54,25 @@ class LoraWeight(BaseModel):
     scale: float = Field(default=1, ge=0, le=4, description="How strongly the LoRA acts; 0 not at all.")
 
 
+def _encodable(image_format: ImageFormat) -> ImageFormat:
+    if not can_encode(image_format):
+        name = image_format.name
+        raise PydanticCustomError("feature_not_supported", "{name} cannot be written on this server", {"name": name})
+    return image_format
+
+
+OutputFormat = Annotated[ImageFormat, AfterValidator(_encodable)]
+OutputQuality = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=100,
+        description="How much of the image the file keeps, 1 to 100; what is usual when absent. A PNG keeps all, and "
+        "a WebP of 100 does.",
+    ),
+]
+
+
 class FluxInput(ModelInput):
     """What all FLUX endpoints take."""
 
@@ -62,7 +90,8 @@ class FluxInput(ModelInput):
     num_images: int = Field(default=1, ge=1, le=4, description="The number of images to generate.")
     loras: list[LoraWeight] = Field(default=[], description="The LoRAs to use, which act together in this order.")
     enable_safety_checker: bool = Field(default=True, description="Accepted for compatibility; nothing is filtered.")
-    output_format: ImageFormat = Field(default=ImageFormat.JPEG, description="The format of the generated image.")
+    output_format: OutputFormat = Field(default=ImageFormat.JPEG, description="The format of the generated image.")
+    output_quality: OutputQuality = None
     acceleration: Literal["none", "regular", "high"] = Field(
         default="none", description="Accepted for compatibility; the configuration decides how fast a model runs."
     )
@@ -104,8 +133,18 @@ class FastSdxlInput(TextToImageInput):
         default=7.5, ge=0, le=20, description="How closely the image should follow the prompt; up to 1 not guided."
     )
     num_images: int = Field(default=1, ge=1, le=8, description="The number of images to generate.")
-    output_format: ImageFormat = Field(
+    output_format: OutputFormat = Field(
         default=ImageFormat.JPEG, alias="format", description="The format of the generated image."
+    )
+
+
+class FastLcmInput(FastSdxlInput):
+    """fal-ai/fast-lcm-diffusion, which realtime clients use."""
+
+    sync_mode: bool = Field(default=True, description="Answer with the picture itself, as a data URI, not its URL.")
+    num_inference_steps: int = Field(default=6, ge=1, le=32, description="The number of inference steps to perform.")
+    guidance_scale: float = Field(
+        default=1.5, ge=0, le=20, description="How closely the image should follow the prompt; up to 1 not guided."
     )
 
 
@@ -157,7 +196,8 @@ class EsrganInput(UpscaleInput):
         "RealESRGAN_x4_wdn_v3",
         "RealESRGAN_x4_anime_v3",
     ] = Field(default="RealESRGAN_x4plus", description="Accepted for compatibility; the configured upscaler answers.")
-    output_format: ImageFormat = Field(default=ImageFormat.PNG, description="The format of the upscaled image.")
+    output_format: OutputFormat = Field(default=ImageFormat.PNG, description="The format of the upscaled image.")
+    output_quality: OutputQuality = None
 
 
 class AuraSrInput(UpscaleInput):

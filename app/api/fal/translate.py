@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.api.fal.endpoints import DrawingEndpoint, Endpoint, UpscalingEndpoint
@@ -14,6 +14,7 @@ from app.api.fal.schemas import (
     FastSdxlInput,
     ImageToImageInput,
     LoraWeight,
+    ModelInput,
     validated,
 )
 from app.api.fal.sizes import fitted
@@ -21,23 +22,25 @@ from app.api.fal.sources import Source, SourcePictures
 from app.api.refusals import refused_file
 from app.config import VariantSettings
 from app.errors import FieldIssue, InvalidInputError
-from app.generation import GenerationRequest, ImageFormat, Lora, PictureSpec, Task, Tier
+from app.generation import LOCAL_TENANT, GenerationRequest, ImageFormat, Lora, PictureSpec, Task, Tier, Webhook
 from app.lora_files import LoraStamps, lora_folder_of
 
 MAX_UPSCALED_SIDE = 4096
-_TENANT = "local"
 _UPSCALER = "upscaler"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a call says beside its input; `base_url` is this server as the client sees it."""
+    """What a call says beside its input; `base_url` is this server as the client sees it, `caller` who it is."""
 
     request_id: str
     tier: Tier
     base_url: str
     start_timeout_s: float | None = None
     previews: bool = False
+    caller: str = ""
+    is_ephemeral: bool = False
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Translator:
 
     async def _enlargement(self, endpoint: UpscalingEndpoint, inputs: EnlargingInput, call: Call) -> GenerationRequest:
         source = await self._sources.load(inputs.image_url, own_base=call.base_url)
-        return _request(endpoint, call, spec=_upscaled(source, inputs), inline=inputs.sync_mode)
+        return _request(endpoint, call, inputs, spec=_upscaled(source, inputs))
 
     async def _drawing(self, endpoint: DrawingEndpoint, inputs: DrawingInput, call: Call) -> GenerationRequest:
         steps = _steps(endpoint, inputs)
@@ -90,8 +93,13 @@ class Translator:
             source_key=canvas.source_key,
             loras=loras,
             image_format=inputs.output_format,
+            quality=_quality(inputs.output_format, inputs.output_quality),
         )
-        return _request(endpoint, call, spec=spec, inline=inputs.sync_mode, num_images=inputs.num_images)
+        return replace(
+            _request(endpoint, call, inputs, spec=spec),
+            num_images=inputs.num_images,
+            seed_is_free=inputs.seed is None,
+        )
 
     async def _loras(self, settings: VariantSettings, asked: list[LoraWeight]) -> tuple[Lora, ...]:
         if not asked:
@@ -112,19 +120,20 @@ class Translator:
         return _Canvas(*inputs.image_size.pixels)
 
 
-def _request(
-    endpoint: Endpoint, call: Call, *, spec: PictureSpec, inline: bool, num_images: int = 1
-) -> GenerationRequest:
+def _request(endpoint: Endpoint, call: Call, inputs: ModelInput, *, spec: PictureSpec) -> GenerationRequest:
     return GenerationRequest(
         request_id=call.request_id,
-        tenant=_TENANT,
+        tenant=LOCAL_TENANT,
         endpoint=endpoint.endpoint_id,
         spec=spec,
-        num_images=num_images,
         tier=call.tier,
         start_timeout_s=call.start_timeout_s,
         previews=call.previews,
-        inline=inline,
+        inline=inputs.sync_mode,
+        cache=inputs.cache,
+        caller=call.caller,
+        ephemeral=call.is_ephemeral,
+        webhook=call.webhook,
     )
 
 
@@ -144,7 +153,7 @@ def _refused_loras(issue_type: str, message: str, **context: Any) -> InvalidInpu
 
 
 def _upscaled(source: Source, inputs: EnlargingInput) -> PictureSpec:
-    factor, image_format = _factor_and_format(inputs)
+    factor, image_format, quality = _enlarging(inputs)
     width, height = round(source.width * factor), round(source.height * factor)
     if max(width, height) > MAX_UPSCALED_SIDE:
         raise _too_large_to_upscale(factor)
@@ -157,15 +166,22 @@ def _upscaled(source: Source, inputs: EnlargingInput) -> PictureSpec:
         native_height=source.height,
         source_key=source.blob_key,
         image_format=image_format,
+        quality=quality,
     )
 
 
-def _factor_and_format(inputs: EnlargingInput) -> tuple[float, ImageFormat]:
+def _enlarging(inputs: EnlargingInput) -> tuple[float, ImageFormat, int | None]:
     match inputs:
         case EsrganInput():
-            return inputs.scale, inputs.output_format
+            quality = _quality(inputs.output_format, inputs.output_quality)
+            return inputs.scale, inputs.output_format, quality
         case AuraSrInput():
-            return inputs.upscale_factor, ImageFormat.PNG
+            return inputs.upscale_factor, ImageFormat.PNG, None
+
+
+def _quality(image_format: ImageFormat, asked: int | None) -> int | None:
+    """The asked quality where the format has one, so that equal files have equal specs."""
+    return asked if image_format.has_quality else None
 
 
 def _too_large_to_upscale(factor: float) -> InvalidInputError:

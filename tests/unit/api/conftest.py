@@ -1,19 +1,24 @@
 """The HTTP application over a service that does what a test says, and a client that speaks to it in-process."""
 
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fal_client
 import httpx
 import pytest
 from fake_service import FakeFetcher, FakeService
 from fakes import MemoryBlobStore
+from fal_server import fal_server, official_client
 from fastapi import FastAPI
 
 from app.api.app import create_app
 from app.config import DarkroomSettings, load_settings
+from app.storage.jobs import Keeping, MemoryJobStore
 
+SECRET = b"s" * 32
 LOCAL = Path(__file__).resolve().parents[3] / "configs" / "local.yaml"
 
 
@@ -57,15 +62,17 @@ def app_of(
     """Builds the application for some settings and options; its seeds are 7."""
 
     def build(settings: DarkroomSettings, **options: Any) -> FastAPI:
-        return create_app(
-            service=service,
-            blobs=blobs,
-            fetcher=fetcher,
-            settings=settings,
-            draw_seed=lambda: 7,
-            new_id=lambda: next(ids),
-            **options,
-        )
+        usual: dict[str, Any] = {
+            "service": service,
+            "blobs": blobs,
+            "fetcher": fetcher,
+            "secret": SECRET,
+            "outbox": MemoryJobStore(Keeping(ttl_s=60, max_completed=100), clock=time.time),
+            "open_transport": httpx.AsyncHTTPTransport,
+            "draw_seed": lambda: 7,
+            "new_id": lambda: next(ids),
+        }
+        return create_app(settings=settings, **(usual | options))
 
     return build
 
@@ -80,4 +87,18 @@ def app(app_of: Callable[..., FastAPI], settings: DarkroomSettings) -> FastAPI:
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://darkroom") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    """The URL of a running server."""
+    with fal_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def fal(base: str) -> Iterator[fal_client.SyncClient]:
+    """The official client of that server."""
+    with official_client(base) as client:
         yield client

@@ -110,6 +110,41 @@ async def test_known_file_is_not_sent_again(client: httpx.AsyncClient, blobs: Me
     assert (answer.status_code, answer.content) == (304, b"")
 
 
+@pytest.mark.parametrize(
+    ("range_", "status", "content", "where"),
+    [
+        ("bytes=1-2", 206, b"PN", "bytes 1-2/4"),
+        ("bytes=-1", 206, b"G", "bytes 3-3/4"),
+        ("bytes=9-", 416, b"", "bytes */4"),
+    ],
+)
+async def test_a_part_of_a_file_is_served(
+    client: httpx.AsyncClient, blobs: MemoryBlobStore, range_: str, status: int, content: bytes, where: str
+) -> None:
+    """Downloads can be continued."""
+    blobs.files["0123abcd.png"] = b"\x89PNG"
+    answer = await client.get(FILE, headers={"Range": range_})
+
+    assert (answer.status_code, answer.content, answer.headers["content-range"]) == (status, content, where)
+
+
+async def test_head_tells_the_size(client: httpx.AsyncClient, blobs: MemoryBlobStore) -> None:
+    """HEAD has the headers of GET, and no bytes."""
+    blobs.files["0123abcd.png"] = b"\x89PNG"
+    answer = await client.head(FILE)
+
+    assert (answer.headers["content-length"], answer.headers["accept-ranges"], answer.content) == ("4", "bytes", b"")
+
+
+async def test_a_large_file_is_served_in_pieces(client: httpx.AsyncClient, blobs: MemoryBlobStore) -> None:
+    """The server never holds more than a piece of it."""
+    blobs.files["0123abcd.bin"] = bytes(range(256)) * 10_000
+    answer = await client.get("/cdn/files/0123abcd.bin")
+
+    assert answer.content == blobs.files["0123abcd.bin"]
+    assert answer.headers["content-type"] == "application/octet-stream"
+
+
 @pytest.mark.parametrize("path", [FILE, "/files/", "/files/scratch/job.png", "/files/..%2f..%2fetc%2fpasswd"])
 async def test_other_files_are_not_found(client: httpx.AsyncClient, blobs: MemoryBlobStore, path: str) -> None:
     """Nothing is served but finished pictures: no scratch files, nothing outside the store."""

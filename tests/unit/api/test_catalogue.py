@@ -74,6 +74,8 @@ async def test_input_schema_shows_ranges_defaults_and_order(client: httpx.AsyncC
         "maximum": 12,
     }
     assert fields["seed"]["nullable"]
+    assert fields["cache"]["default"] == "canonical"
+    assert schemas["CacheLimit"]["enum"] == ["off", "exact", "canonical"]
     assert schemas["ImageSize"]["properties"]["width"]["minimum"] == 64
 
 
@@ -98,7 +100,7 @@ async def test_unknown_endpoint_has_no_document(client: httpx.AsyncClient) -> No
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("", 5), ("endpoint_id=fal-ai/esrgan", 1), ("category=text-to-image", 2), ("endpoint_id=no/such", 0)],
+    [("", 6), ("endpoint_id=fal-ai/esrgan", 1), ("category=text-to-image", 3), ("endpoint_id=no/such", 0)],
 )
 async def test_catalogue_lists_endpoints(client: httpx.AsyncClient, query: str, count: int) -> None:
     """All endpoints, or those of one id or category, on one page."""
@@ -112,4 +114,4 @@ async def test_catalogue_can_carry_the_documents(client: httpx.AsyncClient) -> N
     """With expand=openapi-3.0 each entry has its document."""
     page = (await client.get("/api/v1/models?expand=openapi-3.0")).json()
 
-    assert [entry["openapi"]["openapi"] for entry in page["models"]] == ["3.0.4"] * 5
+    assert [entry["openapi"]["openapi"] for entry in page["models"]] == ["3.0.4"] * 6

@@ -9,7 +9,7 @@ from asgi import events
 from fake_service import FakeService
 
 from app.errors import InvalidInputError, JobCancelledError
-from app.generation import Tier
+from app.generation import Tier, Webhook
 from app.storage.jobs import LogLine, RequestState, RequestView
 
 SCHNELL = "/queue/fal-ai/flux/schnell"
@@ -73,7 +73,10 @@ async def test_invalid_input_is_accepted_and_completes_with_its_error(
     ("query", "headers"),
     [
         ("?fal_max_queue_length=few", {}),
-        ("?fal_webhook=http://a/b", {}),
+        ("?fal_webhook=ftp://a/b", {}),
+        ("?fal_webhook=hook", {}),
+        ("?fal_webhook=http://[::bad/", {}),
+        ("?fal_webhook=http://a/" + "b" * 2048, {}),
         ("", {"X-Fal-Request-Timeout": "soon"}),
         ("", {"X-Fal-Queue-Priority": "highest"}),
     ],
@@ -86,6 +89,30 @@ async def test_malformed_call_is_refused_at_once(
 
     assert (answer.status_code, answer.json()["error_type"]) == (400, "bad_request")
     assert service.views == {}
+
+
+async def test_a_webhook_is_kept_with_its_request(client: httpx.AsyncClient, service: FakeService) -> None:
+    """The URL that shall be told, and where its receiver finds files, belong to the request, valid or not."""
+    hook = "http://a/hook?token=a%20b&x=1"
+    await client.post(SCHNELL, params={"fal_webhook": hook}, json=PROMPT)
+    await client.post(SCHNELL, params={"fal_webhook": hook}, json={})
+    await client.post(SCHNELL, json=PROMPT)
+
+    wanted = Webhook(hook, "http://darkroom")
+    assert [request.webhook for request in service.requests] == [wanted, None]
+    assert service.webhooks == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("header", "ephemeral"), [({}, False), ({"X-Fal-Store-IO": "1"}, False), ({"X-Fal-Store-IO": "0"}, True)]
+)
+async def test_a_caller_may_ask_to_be_forgotten(
+    client: httpx.AsyncClient, service: FakeService, header: dict[str, str], ephemeral: bool
+) -> None:
+    """With X-Fal-Store-IO: 0, input and output are not kept for longer than they are needed."""
+    await client.post(SCHNELL, json=PROMPT, headers=header)
+
+    assert service.requests[0].ephemeral is ephemeral
 
 
 @pytest.mark.parametrize(("waiting", "status"), [(1, 200), (2, 429)])

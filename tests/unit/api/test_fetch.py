@@ -8,7 +8,8 @@ import httpx
 import pytest
 from fakes import MemoryBlobStore
 
-from app.api.fetch import GuardedFetcher, tls_transports
+from app.api.fetch import GuardedFetcher
+from app.api.outbound import tls_transports
 from app.config import FetchSettings
 from app.errors import InvalidInputError
 

@@ -1,117 +1,16 @@
 """The official client, unmodified, against a server on this machine."""
 
-import asyncio
 import io
-import socket
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import fal_client
 import fal_client.client
 import httpx
 import pytest
-import uvicorn
-from fakes import MemoryBlobStore
 from PIL import Image
 
-from app.api.app import create_app
-from app.api.fetch import GuardedFetcher, tls_transports
-from app.cache.exact import ExactCache
-from app.config import load_settings
-from app.errors import StartTimeoutError
-from app.generation import Job, JobEvent, JobFinished, JobStarted, JobStep, Picture, Receipt
-from app.service import DarkroomService
-from app.storage.jobs import MemoryJobStore
-from app.storage.keys import content_key
-
-LOCAL = Path(__file__).resolve().parents[3] / "configs" / "local.yaml"
 SCHNELL = "fal-ai/flux/schnell"
 ENDLESS = {"prompt": "endless"}
-
-
-class Painter:
-    """Paints one colour per seed; the prompt `endless` is never finished, `busy` never started."""
-
-    def __init__(self, blobs: MemoryBlobStore) -> None:
-        self._blobs = blobs
-
-    async def run(self, job: Job) -> AsyncIterator[JobEvent]:
-        """Go through the events of one job."""
-        if job.spec.prompt == "busy":
-            raise StartTimeoutError("Request timed out")
-        yield JobStarted(job_id=job.job_id, replica="painter")
-        if job.spec.prompt == "endless":
-            await asyncio.Event().wait()
-        for step in range(1, job.spec.steps + 1):
-            yield JobStep(job_id=job.job_id, step=step, steps=job.spec.steps)
-        yield JobFinished(job_id=job.job_id, picture=await self._painted(job))
-
-    async def cancel(self, job_id: str) -> bool:
-        """Nothing outlives its caller here."""
-        return False
-
-    async def _painted(self, job: Job) -> Picture:
-        spec = job.spec
-        buffer = io.BytesIO()
-        Image.new("RGB", (spec.width, spec.height), (spec.seed % 256, 0, 0)).save(buffer, spec.image_format.value)
-        key = content_key(buffer.getvalue(), spec.image_format.value)
-        await self._blobs.put(key, buffer.getvalue())
-        return Picture(
-            blob_key=key,
-            width=spec.width,
-            height=spec.height,
-            image_format=spec.image_format,
-            byte_count=buffer.tell(),
-            receipt=Receipt(variant=spec.variant, steps=spec.steps),
-        )
-
-
-async def serve(listener: socket.socket, stop: threading.Event) -> None:
-    """Serve the application on the listening socket until told to stop."""
-    settings = load_settings(LOCAL)
-    blobs = MemoryBlobStore()
-    service = DarkroomService(
-        generator=Painter(blobs),
-        cache=ExactCache(blobs=blobs, max_entries=100),
-        jobs=MemoryJobStore(ttl_s=60, max_completed=100, clock=time.time),
-        routing=settings.routing,
-        revision=lambda variant: variant,
-    )
-    fetcher = GuardedFetcher(settings=settings.fetch, blobs=blobs, open_transport=tls_transports())
-    app = create_app(service=service, blobs=blobs, fetcher=fetcher, settings=settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await asyncio.to_thread(stop.wait)
-    server.should_exit = True
-    await serving
-    await service.close()
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[str]:
-    """The URL of a running server."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(serve(listener, stop)))
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    stop.set()
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def fal(base: str) -> Iterator[fal_client.SyncClient]:
-    """The client, told where the server is by the constants of its module."""
-    module = fal_client.client
-    before = (module.RUN_URL_FORMAT, module.QUEUE_URL_FORMAT)
-    module.RUN_URL_FORMAT, module.QUEUE_URL_FORMAT = f"{base}/run/", f"{base}/queue/"
-    client = fal_client.SyncClient(key="any:key")
-    yield client
-    client._client.close()
-    module.RUN_URL_FORMAT, module.QUEUE_URL_FORMAT = before
 
 
 def followed(handle: fal_client.SyncRequestHandle) -> fal_client.Completed:
@@ -237,3 +136,27 @@ def test_body_of_50_megabytes_is_refused(base: str) -> None:
 
     assert answer.status_code == 413
     assert httpx.get(f"{base}/health").status_code == 200
+
+
+@pytest.mark.parametrize("with_token", [True, False])
+def test_realtime(fal: fal_client.SyncClient, with_token: bool) -> None:
+    """A connection answers one input after the other, with a token or with a key."""
+    size = {"width": 64, "height": 80}
+    with fal.realtime(SCHNELL, use_jwt=with_token, max_buffering=2) as connection:
+        for seed in (1, 2):
+            connection.send({"prompt": "a", "seed": seed, "image_size": size})
+            answer = connection.recv()
+
+            assert answer is not None
+            assert answer["seed"] == seed
+            assert Image.open(io.BytesIO(answer["images"][0]["content"])).size == (64, 80)
+
+
+def test_realtime_errors(fal: fal_client.SyncClient) -> None:
+    """Invalid input raises what the server said."""
+    with fal.realtime(SCHNELL, use_jwt=False) as connection:
+        connection.send({"prompt": "a", "num_inference_steps": -1})
+        with pytest.raises(fal_client.client.RealtimeError) as failed:
+            connection.recv()
+
+    assert failed.value.error == "INVALID_INPUT"

@@ -10,6 +10,7 @@ from app.api.fal.endpoints import EndpointTable
 from app.api.fal.sizes import MAX_SIDE, MIN_SIDE, fitted
 from app.api.fal.sources import Source
 from app.api.fal.translate import Call, Translator
+from app.cache_levels import CacheLimit
 from app.config import DarkroomSettings
 from app.errors import InvalidInputError, NotFoundError
 from app.generation import GenerationRequest, ImageFormat, Task, Tier
@@ -123,9 +124,41 @@ async def test_what_a_picture_shall_not_show_reaches_the_request() -> None:
     assert (plain.spec.negative_prompt, plain.spec.image_format) == ("", ImageFormat.JPEG)
 
 
+@pytest.mark.parametrize(
+    ("endpoint_id", "payload", "image_format", "quality"),
+    [
+        ("fal-ai/flux/dev", {"output_format": "webp", "output_quality": 60}, ImageFormat.WEBP, 60),
+        ("fal-ai/flux/dev", {"output_format": "avif"}, ImageFormat.AVIF, None),
+        ("fal-ai/flux/dev", {"output_format": "png", "output_quality": 60}, ImageFormat.PNG, None),
+        ("fal-ai/esrgan", {"image_url": "http://a/b.png", "output_format": "jpeg", "output_quality": 5},
+         ImageFormat.JPEG, 5),
+    ],
+)  # fmt: skip
+async def test_encoding(
+    endpoint_id: str, payload: dict[str, Any], image_format: ImageFormat, quality: int | None
+) -> None:
+    """Format and quality reach the request; a quality that changes no byte is no part of it."""
+    spec = (await translated(endpoint_id, {"prompt": "a dot"} | payload)).spec
+
+    assert (spec.image_format, spec.quality) == (image_format, quality)
+
+
 async def test_missing_seed_is_drawn() -> None:
-    """Randomness is used once, where the caller left the seed open."""
-    assert (await translated("acme/draw", {"prompt": "a dot"})).spec.seed == 7
+    """Randomness is used once, where the caller left the seed open; the request says that it did."""
+    request = await translated("acme/draw", {"prompt": "a dot"})
+
+    assert (request.spec.seed, request.seed_is_free) == (7, True)
+    assert not (await translated("acme/draw", {"prompt": "a dot", "seed": 7})).seed_is_free
+
+
+@pytest.mark.parametrize("endpoint_id", ["acme/draw", "fal-ai/flux/dev/image-to-image", "acme/enlarge"])
+async def test_a_caller_may_want_less_from_the_cache(endpoint_id: str) -> None:
+    """Every endpoint takes the most that the cache may answer; unsaid, it is whatever the server allows."""
+    payload = {"prompt": "a dot", "image_url": "http://a/b.png"}
+
+    assert (await translated(endpoint_id, payload)).cache is CacheLimit.CANONICAL
+    assert (await translated(endpoint_id, payload | {"cache": "exact"})).cache is CacheLimit.EXACT
+    assert (await translated(endpoint_id, payload | {"cache": "off"})).cache is CacheLimit.OFF
     assert (await translated("acme/draw", {"prompt": "a dot", "seed": 0})).spec.seed == 0
 
 

@@ -27,6 +27,7 @@ OTHER_VALUES = {
     "source_key": "source.png",
     "loras": (Lora(path="ink.safetensors"),),
     "image_format": ImageFormat.JPEG,
+    "quality": 80,
 }
 
 SPECS = st.builds(
@@ -140,7 +141,7 @@ async def _cache(*keys: str, max_entries: int = 2) -> tuple[ExactCache, MemoryBl
     cache = ExactCache(blobs=blobs, max_entries=max_entries)
     for key in keys:
         await blobs.put(key, b"x")
-        cache.put(key, _picture(key))
+        cache.put(key, _picture(key), tenant="ann")
     return cache, blobs
 
 
@@ -151,12 +152,12 @@ async def test_a_remembered_picture_is_found() -> None:
     assert await cache.get("b") is None
 
 
-async def test_the_picture_used_longest_ago_gives_way() -> None:
+async def test_the_picture_that_nobody_used_gives_way() -> None:
     """Reading counts as use."""
     cache, blobs = await _cache("a", "b")
     await cache.get("a")
     await blobs.put("c", b"x")
-    cache.put("c", _picture("c"))
+    cache.put("c", _picture("c"), tenant="ann")
     assert [await cache.get(key) is not None for key in ("a", "b", "c")] == [True, False, True]
     assert len(cache) == 2
 
@@ -173,3 +174,22 @@ async def test_no_entries_means_no_cache() -> None:
     """With room for nothing, nothing is remembered."""
     cache, _ = await _cache("a", max_entries=0)
     assert await cache.get("a") is None
+
+
+async def test_a_tenant_has_so_many_bytes() -> None:
+    """Beyond its bytes a tenant's own pictures give way."""
+    blobs = MemoryBlobStore()
+    cache = ExactCache(blobs=blobs, max_entries=100, tenant_bytes=2)
+    for tenant, key in (("bob", "x"), ("ann", "a"), ("ann", "b"), ("ann", "c")):
+        await blobs.put(key, b"x")
+        cache.put(key, _picture(key), tenant=tenant)
+    assert [await cache.get(key) is not None for key in ("x", "a", "b", "c")] == [True, False, True, True]
+
+
+async def test_what_is_discarded_is_a_miss() -> None:
+    """A key that is taken down is not found, and makes room."""
+    cache, _ = await _cache("a", "b")
+    cache.discard("a")
+    cache.discard("unknown")
+    assert await cache.get("a") is None
+    assert len(cache) == 1

@@ -112,6 +112,8 @@ async def test_stream_without_an_end(tmp_path: Path) -> None:
 def test_arguments_leave_the_rest_to_the_server() -> None:
     """Only what was asked for is sent, and the format follows the file's name."""
     assert Order(prompt="x", out=Path("a.PNG")).arguments == {"prompt": "x", "output_format": "png"}
+    assert Order(prompt="x", out=Path("a.webp")).arguments["output_format"] == "webp"
+    assert Order(prompt="x", out=Path("a")).arguments["output_format"] == "jpeg"
     assert Order(prompt="x", out=Path("a.jpg"), size=(64, 48), seed=0, steps=2).arguments == {
         "prompt": "x",
         "output_format": "jpeg",

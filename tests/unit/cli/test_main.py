@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import command_line
 
-COMMANDS = ("up", "down", "solo", "generate", "train", "doctor", "config", "render")
+COMMANDS = ("up", "down", "solo", "generate", "batch", "train", "doctor", "config", "render", "cache")
 
 
 def darkroom(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,9 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_no_command_is_forgotten() -> None:
     """The list above is complete."""
-    names = {command.name or command.callback.__name__ for command in command_line().registered_commands}
+    application = command_line()
+    names = {command.name or command.callback.__name__ for command in application.registered_commands}
+    names |= {group.name for group in application.registered_groups}
 
     assert names == set(COMMANDS)
 

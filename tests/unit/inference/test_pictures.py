@@ -12,8 +12,10 @@ from PIL import Image, JpegImagePlugin
 
 from app.errors import FieldIssue, InvalidInputError
 from app.generation import ImageFormat
-from app.inference.pictures import cover, decode_picture, encode_picture
+from app.inference.pictures import can_encode, cover, decode_picture, encode_picture
 
+LOSSLESS = [(ImageFormat.PNG, None), (ImageFormat.PNG, 1), (ImageFormat.WEBP, 100)]
+LOSSY = [ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.AVIF]
 NOISE = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
 
 
@@ -32,16 +34,40 @@ def refusal(data: bytes, *, max_bytes: int = 1_000_000, max_pixels: int = 1_000_
     return issue
 
 
+@pytest.mark.parametrize("quality", [None, 1, 60, 100])
 @pytest.mark.parametrize("image_format", ImageFormat)
-def test_equal_pixels_give_equal_bytes(image_format: ImageFormat) -> None:
-    """No time stamp or order of memory finds its way into a file."""
-    assert encode_picture(NOISE, image_format) == encode_picture(np.asfortranarray(NOISE), image_format)
+def test_equal_pixels_give_equal_bytes(image_format: ImageFormat, quality: int | None) -> None:
+    """No time stamp, order of memory or number of cores finds its way into a file."""
+    file = encode_picture(NOISE, image_format, quality=quality)
+    assert file == encode_picture(np.asfortranarray(NOISE), image_format, quality=quality)
 
 
-def test_png_is_lossless() -> None:
-    """What was encoded as PNG is decoded bit for bit."""
-    picture = decode_picture(encode_picture(NOISE, ImageFormat.PNG), max_bytes=10_000, max_pixels=192)
-    assert np.array_equal(np.asarray(picture), NOISE)
+@pytest.mark.parametrize(("image_format", "quality"), LOSSLESS)
+def test_lossless_files(image_format: ImageFormat, quality: int | None) -> None:
+    """What was encoded as a PNG, or as a WebP of the highest quality, is decoded bit for bit."""
+    data = encode_picture(NOISE, image_format, quality=quality)
+    assert np.array_equal(np.asarray(decode_picture(data, max_bytes=10_000, max_pixels=192)), NOISE)
+
+
+@pytest.mark.parametrize("image_format", LOSSY)
+def test_less_quality_makes_smaller_files(image_format: ImageFormat) -> None:
+    """Quality trades bytes for fidelity, and without one the format's usual quality lies in between."""
+    lengths = [len(encode_picture(NOISE, image_format, quality=quality)) for quality in (1, None, 100)]
+    assert lengths == sorted(set(lengths))
+
+
+@pytest.mark.parametrize("image_format", ImageFormat)
+def test_what_is_encoded_can_be_decoded(image_format: ImageFormat) -> None:
+    """A file of every format we write is a picture that we read, with its content type in its first bytes."""
+    data = encode_picture(NOISE, image_format)
+    assert decode_picture(data, max_bytes=10_000, max_pixels=192).size == (16, 12)
+    assert Image.open(io.BytesIO(data)).get_format_mimetype() == image_format.content_type
+
+
+def test_a_codec_that_is_not_there() -> None:
+    """Only the formats whose codecs are always there can be written without asking."""
+    writable = {image_format for image_format in ImageFormat if can_encode(image_format, has_codec=lambda name: None)}
+    assert writable == {ImageFormat.PNG, ImageFormat.JPEG}
 
 
 def test_jpeg_keeps_full_colour_resolution() -> None:

@@ -123,4 +123,4 @@ def test_memory_is_reserved(containers: list[dict[str, Any]]) -> None:
 
 
 def _environment(container: dict[str, Any]) -> dict[str, str]:
-    return {variable["name"]: variable["value"] for variable in container["env"]}
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.generation import CacheLevel
+from app.cache_levels import CacheLevel
 from app.telemetry.events import (
     BatchSplit,
     CacheLookedUp,
