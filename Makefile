@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -qq
 PICTURE := out.png
 
-BENCHMARKS := $(filter-out %/engine_fuzz.py %/gpu_flux.py, $(wildcard tests/benchmarks/*.py))
+BENCHMARKS := $(filter-out %/engine_fuzz.py %/gpu_flux.py, $(wildcard tests/benchmarks/*.py tests/benchmarks/cache/*.py))
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 

@@ -27,7 +27,7 @@ def load_settings(path: Path) -> DarkroomSettings:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from error
     except ValidationError as error:
-        raise ConfigurationError(f"{path}: {_explain(error)}") from error
+        raise ConfigurationError(f"{path}: {explained(error)}") from error
 
 
 def _expand(text: str) -> str:
@@ -40,7 +40,9 @@ def _expand(text: str) -> str:
     return _REFERENCE.sub(value, text)
 
 
-def _explain(error: ValidationError) -> str:
+def explained(error: ValidationError) -> str:
+    """What is wrong with which key, in one line."""
+
     def line(issue: Any) -> str:
         where = ".".join(str(part) for part in issue["loc"]) or "the file"
         return f"{where}: {issue['msg']}"
