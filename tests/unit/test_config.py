@@ -110,7 +110,7 @@ def test_reference_without_value(read) -> None:
 
 def test_several_gateways_share_their_jobs(read) -> None:
     """Queued requests in the memory of one of several gateways would be unknown to the others, so that is refused."""
-    with pytest.raises(ConfigurationError, match="replicas 2 with storage.jobs memory"):
+    with pytest.raises(ConfigurationError, match=r"replicas 2 with storage\.jobs memory"):
         read(SMALLEST + "server: {replicas: 2}")
 
     shared = read(SMALLEST + "server: {replicas: 2}\nstorage: {jobs: 'postgresql://host/jobs'}")
