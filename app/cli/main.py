@@ -12,7 +12,6 @@ from app.cli.cluster import render
 from app.cli.doctor import doctor
 from app.cli.generate import generate
 from app.cli.reference import config
-from app.cli.scaling import scaling
 from app.cli.solo import solo
 from app.cli.train import train
 from app.cli.up import down, up
@@ -29,7 +28,6 @@ def command_line() -> typer.Typer:
     )
     for command in (up, down, solo, generate, batch, train, doctor, config, render):
         application.command()(command)
-    application.add_typer(scaling, name="scaling")
     application.add_typer(cache, name="cache")
     return application
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import command_line
 
-COMMANDS = ("up", "down", "solo", "generate", "batch", "train", "doctor", "config", "render", "cache", "scaling")
+COMMANDS = ("up", "down", "solo", "generate", "batch", "train", "doctor", "config", "render", "cache")
 
 
 def darkroom(*arguments: str) -> subprocess.CompletedProcess[str]:
