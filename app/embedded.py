@@ -4,17 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 
 from fastapi import FastAPI
 
-from app.api.app import create_app
-from app.api.fetch import GuardedFetcher
-from app.api.outbound import tls_transports
 from app.builtin.upscaler import load_upscaler
-from app.cache.exact import ExactCache, model_revision
 from app.config import DarkroomSettings
+from app.gateway import Gateway
 from app.generation import EngineEvent, Job
 from app.inference.building import COSTS_FOLDER, build_engine
 from app.inference.engine.front import StepEngine
@@ -22,12 +18,9 @@ from app.inference.finishing import FinishingStage
 from app.inference.upscaling import build_upscaler
 from app.routing.ports import Finished, Slot
 from app.routing.router import Router
-from app.service import DarkroomService
 from app.storage import keys
 from app.storage.blobs import open_blobs
-from app.storage.jobs import open_jobs
 from app.storage.recent import RecentBlobs
-from app.storage.secret import open_secret
 from app.telemetry.events import Observer, ignore
 
 REPLICA = "embedded"
@@ -99,36 +92,12 @@ async def embedded(
         settings=settings.routing,
         observe=observe,
     )
-    jobs = open_jobs(settings.storage)
-    service = DarkroomService(
-        generator=router,
-        cache=ExactCache(
-            blobs=blobs,
-            max_entries=settings.cache.max_entries,
-            tenant_bytes=settings.cache.tenant_bytes,
-        ),
-        jobs=jobs,
-        routing=settings.routing,
-        cache_limit=settings.cache.level,
-        revision=cache(partial(model_revision, settings)),
-        observe=observe,
-        lease_s=settings.storage.lease_s,
-        max_attempts=settings.storage.max_attempts,
-    )
-    open_transport = tls_transports()
+    gateway = Gateway(settings, generator=router, blobs=blobs, observe=observe)
     try:
-        await service.start()
-        yield create_app(
-            service=service,
-            blobs=blobs,
-            fetcher=GuardedFetcher(settings=settings.fetch, blobs=blobs, open_transport=open_transport),
-            settings=settings,
-            secret=open_secret(settings.storage),
-            outbox=jobs,
-            open_transport=open_transport,
-        )
+        await gateway.service.start()
+        yield gateway.application()
     finally:
-        await service.close()
+        await gateway.service.close()
         await router.close()
         engine.close()
         finishing.close()

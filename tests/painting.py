@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import uvicorn
@@ -34,8 +35,9 @@ PREVIEW_SIDE = 32
 class Painter:
     """Paints one colour per seed, with a preview at every step where asked.
 
-    By their prompts, pictures are `held` until `release` is set, or end with one of `errors`; `runs` has every job
-    begun. `stuck` is set while as many jobs are held as `wants_stuck` says. Only these two events cross threads.
+    By their prompts, pictures are `held` until `release` is set, or end with one of `errors`; that of `endless` is
+    begun and never finished. `runs` has every job begun. `stuck` is set while as many jobs are held as `wants_stuck`
+    says. Only these two events cross threads.
     """
 
     def __init__(self, *, errors: dict[str, DarkroomError] | None = None, wants_stuck: int = 1) -> None:
@@ -54,6 +56,8 @@ class Painter:
         if job.spec.prompt in self.held:
             await self._hold()
         yield JobStarted(job_id=job.job_id, replica="painter")
+        if job.spec.prompt == "endless":
+            await asyncio.Event().wait()
         for step in range(1, job.spec.steps + 1):
             preview = preview_of(job.spec.seed) if job.previews and step < job.spec.steps else None
             yield JobStep(job_id=job.job_id, step=step, steps=job.spec.steps, preview=preview)
@@ -104,30 +108,46 @@ class Studio:
 
 
 @contextmanager
-def studio(painter: Painter | None = None, settings: DarkroomSettings | None = None) -> Iterator[Studio]:
-    """Serve on a free port of the loopback until the block is left."""
+def studio(
+    painter: Painter | None = None, settings: DarkroomSettings | None = None, **options: Any
+) -> Iterator[Studio]:
+    """Serve on a free port of the loopback until the block is left; options are uvicorn's."""
     painter = painter or Painter()
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_run, args=(painter, settings or load_settings(LOCAL), listener, stop))
+        arguments = (painter, settings or load_settings(LOCAL), listener, stop, options)
+        thread = threading.Thread(target=_run, args=arguments)
         thread.start()
+        scheme = "https" if "ssl_certfile" in options else "http"
         try:
-            yield Studio(f"http://127.0.0.1:{listener.getsockname()[1]}", painter)
+            yield Studio(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", painter)
         finally:
             painter.release.set()
             stop.set()
             thread.join()
 
 
-def _run(painter: Painter, settings: DarkroomSettings, listener: socket.socket, stop: threading.Event) -> None:
+def _run(
+    painter: Painter,
+    settings: DarkroomSettings,
+    listener: socket.socket,
+    stop: threading.Event,
+    options: dict[str, Any],
+) -> None:
     try:
-        asyncio.run(_serve(painter, settings, listener, stop))
+        asyncio.run(_serve(painter, settings, listener, stop, options))
     finally:
         # A server that failed to start must not let its callers wait.
         listener.close()
 
 
-async def _serve(painter: Painter, settings: DarkroomSettings, listener: socket.socket, stop: threading.Event) -> None:
+async def _serve(
+    painter: Painter,
+    settings: DarkroomSettings,
+    listener: socket.socket,
+    stop: threading.Event,
+    options: dict[str, Any],
+) -> None:
     keeping = Keeping(ttl_s=settings.storage.result_ttl_s, max_completed=settings.storage.max_results)
     jobs = MemoryJobStore(keeping, clock=time.time)
     open_transport = tls_transports()
@@ -147,7 +167,8 @@ async def _serve(painter: Painter, settings: DarkroomSettings, listener: socket.
         outbox=jobs,
         open_transport=open_transport,
     )
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1))
+    usual: dict[str, Any] = {"log_level": "warning", "lifespan": "on", "timeout_graceful_shutdown": 1}
+    server = uvicorn.Server(uvicorn.Config(app, **(usual | options)))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await asyncio.to_thread(stop.wait)
     server.should_exit = True

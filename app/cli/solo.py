@@ -1,10 +1,12 @@
 """`darkroom solo`: everything in one process, without Ray."""
 
 import asyncio
+import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -64,7 +66,6 @@ async def serve_alone(settings: DarkroomSettings, *, console: Console, security:
         if security is not None and security.tunnel_port is not None:
             near = Place("127.0.0.1", security.tunnel_port)
             await stack.enter_async_context(tunnelling(near, Place(local_host(where), where.port)))
-        _announce(settings, security, console)
         options = uvicorn.Config(
             app,
             host=where.host,
@@ -74,7 +75,21 @@ async def serve_alone(settings: DarkroomSettings, *, console: Console, security:
             ssl_certfile=None if security is None else security.certificates.certificate,
             ssl_keyfile=None if security is None else security.certificates.key,
         )
-        await uvicorn.Server(options).serve()
+        await _Announced(options, partial(_announce, settings, security, console)).serve()
+
+
+class _Announced(uvicorn.Server):
+    """A server that says so once it listens."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then announce; a server whose start was refused has nothing to say."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._announce()
 
 
 def _announce(settings: DarkroomSettings, security: Security | None, console: Console) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.errors import AlreadyCompletedError
 from app.generation import GenerationRequest, JobStep, job_id_of
+from app.signals import Signal
 from app.storage.jobs import Lease, LogLine, Progress, RequestState, RequestView
-from app.storage.jobs.news import Bell
 
 
 class LiveRequest:
@@ -21,7 +21,7 @@ class LiveRequest:
         self.submitted_s = submitted_s
         self.started_s: float | None = None
         self.task: asyncio.Task[None]
-        self._bell = Bell()
+        self._changed = Signal()
         self._is_given_up = False
 
     @property
@@ -37,22 +37,22 @@ class LiveRequest:
     def show(self, view: RequestView) -> None:
         """Replace the view and wake those who watch."""
         self.view = view
-        self._bell.ring()
+        self._changed.give()
 
     def give_up(self) -> None:
         """Stop: another process has the lease. Those who watch must look elsewhere."""
         self._is_given_up = True
         self.task.cancel()
-        self._bell.ring()
+        self._changed.give()
 
     async def views(self) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, until it is complete or given up; a slow reader misses some between."""
         while not self._is_given_up:
-            view, ring = self.view, self._bell.next_ring()
+            view, changed = self.view, self._changed.next_time()
             yield view
             if view.is_completed:
                 return
-            await ring.wait()
+            await changed.wait()
 
     def ended(self, line: LogLine, **outcome: Any) -> RequestView:
         """The view with which it would be complete."""

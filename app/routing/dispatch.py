@@ -11,9 +11,9 @@ from app.generation import EngineEvent, JobDraining, JobDrawn, JobFailed, JobSta
 from app.routing.background import BackgroundTasks
 from app.routing.places import Places
 from app.routing.ports import Pool, Slot
-from app.routing.signal import Signal
 from app.routing.ticket import Ticket
 from app.routing.waiting import WaitingLine
+from app.signals import Signal
 from app.telemetry.events import JobDispatched, Observer
 
 logger = logging.getLogger(__name__)

@@ -90,14 +90,22 @@ class CudaMemory:
         torch.cuda.empty_cache()
 
 
+def available_bytes() -> int:
+    """Main memory that the system could still give to processes."""
+    return int(psutil.virtual_memory().available)
+
+
 class HostMemory:
     """The main memory, for models on a CPU; `free` counts what the whole machine has left.
 
     The system is asked at most every `READ_AGAIN_S`, since its answer costs as much as a small step's bookkeeping.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, available: Callable[[], int] = available_bytes
+    ) -> None:
         self._clock = clock
+        self._available = available
         self._free = 0
         self._read_again_s = -math.inf
 
@@ -110,7 +118,7 @@ class HostMemory:
         """What the system says is available."""
         now_s = self._clock()
         if now_s >= self._read_again_s:
-            self._free = int(psutil.virtual_memory().available)
+            self._free = self._available()
             self._read_again_s = now_s + READ_AGAIN_S
         return self._free
 

@@ -132,14 +132,14 @@ class MemoryJobStore:
 
     async def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, the completed one last; raises UnknownRequestError."""
-        bell = self._news.bell(request_id)
+        signal = self._news.signal(request_id)
         while True:
-            ring = bell.next_ring()
+            changed = signal.next_time()
             view = await self.get(request_id)
             yield view
             if view.is_completed:
                 return
-            await ring.wait()
+            await changed.wait()
 
     def listen(self, hear: Callable[[str | None], None]) -> None:
         """Nobody else changes anything here."""

@@ -1,41 +1,26 @@
 """News of requests: wakes those in this process who watch one."""
 
-import asyncio
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-
-class Bell:
-    """Rings once for everyone who waits for it at that time."""
-
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
-
-    def next_ring(self) -> asyncio.Event:
-        """Set at the next ring after this call."""
-        return self._rung
-
-    def ring(self) -> None:
-        """Wake everyone who waits."""
-        self._rung.set()
-        self._rung = asyncio.Event()
+from app.signals import Signal
 
 
 class News:
-    """One bell per watched request, and one listener for what other workers do."""
+    """One signal per watched request, and one listener for what other workers do."""
 
     def __init__(self) -> None:
-        self._bells: WeakValueDictionary[str, Bell] = WeakValueDictionary()
+        self._watched: WeakValueDictionary[str, Signal] = WeakValueDictionary()
         self._hear: Callable[[str | None], None] | None = None
 
     @property
     def has_readers(self) -> bool:
         """Whether anybody wants to know."""
-        return self._hear is not None or bool(self._bells)
+        return self._hear is not None or bool(self._watched)
 
-    def bell(self, request_id: str) -> Bell:
-        """The request's bell, for as long as somebody holds it."""
-        return self._bells.setdefault(request_id, Bell())
+    def signal(self, request_id: str) -> Signal:
+        """Given when the request has changed, for as long as somebody holds it."""
+        return self._watched.setdefault(request_id, Signal())
 
     def listen(self, hear: Callable[[str | None], None]) -> None:
         """Call `hear` with the id of every request that others changed; None: it may be any."""
@@ -43,14 +28,14 @@ class News:
 
     def tell(self, request_id: str) -> None:
         """This worker has changed the request."""
-        if (bell := self._bells.get(request_id)) is not None:
-            bell.ring()
+        if (signal := self._watched.get(request_id)) is not None:
+            signal.give()
 
     def overhear(self, request_id: str | None) -> None:
         """Another worker has changed the request, or any."""
         if request_id is None:
-            for bell in list(self._bells.values()):
-                bell.ring()
+            for signal in list(self._watched.values()):
+                signal.give()
         else:
             self.tell(request_id)
         if self._hear is not None:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
+import app.storage.jobs.migrations as migrations
 from app.errors import StoreUnavailableError
-from app.storage.jobs import migrations
 from app.storage.jobs.background import until_cancelled
 from app.storage.jobs.batches import Batches
 from app.storage.jobs.database import Rows, Statement

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from app.storage.jobs import statements
+import app.storage.jobs.statements as statements
 from app.storage.jobs.database import Database
 from app.storage.jobs.outbox import Message
 

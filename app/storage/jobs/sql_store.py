@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import app.storage.jobs.statements as statements
 from app.errors import LeaseLostError, RepeatedKeyError, StoreUnavailableError, UnknownRequestError
-from app.storage.jobs import statements
 from app.storage.jobs.codec import FORMAT, decode_request, decode_view, encode_request, encode_view
 from app.storage.jobs.contract import (
     Acknowledgement,
@@ -109,14 +109,14 @@ class SqlJobStore(SqlOutbox):
 
     async def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, the completed one last; raises UnknownRequestError."""
-        bell = self._news.bell(request_id)
+        signal = self._news.signal(request_id)
         while True:
-            ring = bell.next_ring()
+            changed = signal.next_time()
             view = await self.get(request_id)
             yield view
             if view.is_completed:
                 return
-            await ring.wait()
+            await changed.wait()
 
     def listen(self, hear: Callable[[str | None], None]) -> None:
         """Call `hear` with the id of each request that another worker changed; None: it may be any."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import app.storage.jobs.migrations as migrations
 from app.errors import ConfigurationError, StoreUnavailableError
-from app.storage.jobs import migrations
 from app.storage.jobs.background import until_cancelled
 from app.storage.jobs.batches import Batches
 from app.storage.jobs.database import Rows, Statement

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from fakes import FakeClock
 
-from app.inference.engine.memory import HostMemory, MemoryState, is_out_of_memory, memory_of
+from app.inference.engine.memory import READ_AGAIN_S, HostMemory, MemoryState, is_out_of_memory, memory_of
 
 
 def test_a_rehearsal_finds_the_most_that_is_alive_at_once() -> None:
@@ -19,6 +20,15 @@ def test_a_rehearsal_finds_the_most_that_is_alive_at_once() -> None:
     result, needed = HostMemory().rehearse(work)
     assert result == 3000.0
     assert 8000 <= needed < 8100
+
+
+def test_the_system_is_asked_for_free_memory_now_and_then() -> None:
+    """Within `READ_AGAIN_S` its last answer is used again; afterwards it is asked anew."""
+    clock, answers = FakeClock(), iter((500, 300))
+    memory = HostMemory(clock=clock, available=lambda: next(answers))
+    assert [memory.free(), memory.free()] == [500, 500]
+    clock.now_s += READ_AGAIN_S
+    assert memory.free() == 300
 
 
 def test_a_rehearsal_counts_views_once() -> None:
