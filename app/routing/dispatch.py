@@ -169,6 +169,7 @@ class Dispatcher:
                 ticket.tell(event)
             case JobDrawn():
                 del self._running[event.job_id]
+                self._line.was_drawn(ticket)
                 self._deliver(ticket, event, replica)
             case JobFailed():
                 del self._running[event.job_id]

@@ -9,7 +9,7 @@ from app.generation import Job
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Entry:
-    deadline_s: float
+    latest_start_s: float
     arrival_s: float
     sequence: int
     job: Job = field(compare=False)
@@ -20,7 +20,11 @@ class _Entry:
 
 
 class DeadlineQueue:
-    """Jobs in order of deadline, then of arrival; job ids are unique within a queue."""
+    """Jobs in order of the latest start that meets their deadline, then of arrival; ids are unique within a queue.
+
+    By deadlines alone, of jobs that came together the longest would be the last to end. None has to start before it
+    came, however long it takes.
+    """
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
@@ -30,11 +34,11 @@ class DeadlineQueue:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def push(self, job: Job) -> None:
-        """Add a job; raises ValueError when its id already waits here."""
+    def push(self, job: Job, *, work_s: float = 0.0) -> None:
+        """Add a job that takes so long once it has started; raises ValueError when its id already waits here."""
         if job.job_id in self._by_id:
             raise ValueError(f"job {job.job_id} is already waiting")
-        entry = _Entry(job.deadline_s, job.arrival_s, self._pushed, job)
+        entry = _Entry(_latest_start_s(job, work_s), job.arrival_s, self._pushed, job)
         self._pushed += 1
         self._by_id[job.job_id] = entry
         insort(self._entries, entry)
@@ -71,3 +75,7 @@ class DeadlineQueue:
             del self._by_id[entry.job.job_id]
             del self._entries[bisect_left(self._entries, entry)]
         return tuple(entry.job for entry in entries)
+
+
+def _latest_start_s(job: Job, work_s: float) -> float:
+    return job.deadline_s - min(work_s, max(0.0, job.deadline_s - job.arrival_s))

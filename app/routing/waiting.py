@@ -5,14 +5,16 @@ from collections.abc import Awaitable, Callable
 from app.errors import OverloadedError, StartTimeoutError
 from app.routing.alarm import Alarm
 from app.routing.drain import DrainRate
+from app.routing.pace import Pace
 from app.routing.queue import DeadlineQueue
 from app.routing.ticket import Ticket
 from app.telemetry.events import JobDropped, JobEnqueued, Observer
 
 
 class WaitingLine:
-    """The tickets that wait for one variant; each leaves in a batch, by cancellation, or when its time
-    to start is over (it then fails with StartTimeoutError).
+    """The tickets that wait for one variant, in the order in which they have to start.
+
+    Each leaves in a batch, by cancellation, or when its time to start is over (it then fails with StartTimeoutError).
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class WaitingLine:
         self._queue = DeadlineQueue()
         self._tickets: dict[str, Ticket] = {}
         self._drain = DrainRate()
+        self._pace = Pace()
         self._alarm = Alarm(ring=self._drop_late, clock=clock, sleep=sleep)
 
     def __len__(self) -> int:
@@ -45,7 +48,7 @@ class WaitingLine:
     def push(self, ticket: Ticket) -> None:
         """Take a ticket in, whatever the limit."""
         job = ticket.job
-        self._queue.push(job)
+        self._queue.push(job, work_s=self._pace.seconds_for(job.spec))
         self._tickets[job.job_id] = ticket
         self._observe(
             JobEnqueued(job_id=job.job_id, variant=self._variant, queued=len(self._queue), at_s=self._clock())
@@ -65,6 +68,10 @@ class WaitingLine:
         if batch:
             self._drain.record(len(batch), self._clock())
         return batch
+
+    def was_drawn(self, ticket: Ticket) -> None:
+        """Learn how long jobs take from one that was just drawn."""
+        self._pace.record(ticket.job.spec, self._clock() - ticket.started_s)
 
     def cancel(self, job_id: str) -> bool:
         """Take a job out for good; false when it does not wait here."""

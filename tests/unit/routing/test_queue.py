@@ -102,3 +102,20 @@ def test_an_id_waits_at_most_once() -> None:
     with pytest.raises(ValueError, match="already waiting"):
         queue.push(make_job("a", deadline_s=1.0))
     assert len(queue) == 1
+
+
+def test_of_equal_deadlines_the_longest_work_starts_first() -> None:
+    """What counts is the latest start that meets the deadline."""
+    queue = DeadlineQueue()
+    queue.push(make_job("short", arrival_s=0.0, deadline_s=10.0), work_s=1.0)
+    queue.push(make_job("long", arrival_s=0.0, deadline_s=10.0), work_s=4.0)
+    queue.push(make_job("urgent", arrival_s=0.0, deadline_s=5.0), work_s=0.0)
+    assert [job.job_id for job in queue.pop_batch(3)] == ["urgent", "long", "short"]
+
+
+def test_nobody_goes_ahead_of_those_whose_time_had_come_before_it_arrived() -> None:
+    """However long a job takes, its latest start is not before its arrival."""
+    queue = DeadlineQueue()
+    queue.push(make_job("endless", arrival_s=8.0, deadline_s=20.0), work_s=1000.0)
+    queue.push(make_job("early", arrival_s=1.0, deadline_s=7.0))
+    assert [job.job_id for job in queue.pop_batch(2)] == ["early", "endless"]
