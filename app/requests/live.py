@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
+from app.compound import Noted, QueuedRequest
 from app.errors import AlreadyCompletedError
 from app.generation import GenerationRequest, JobStep, job_id_of
 from app.signals import Signal
@@ -14,7 +15,7 @@ from app.storage.jobs import Lease, LogLine, Progress, RequestState, RequestView
 class LiveRequest:
     """The request under the lease that allows this process to work on it; `view` is its latest."""
 
-    def __init__(self, request: GenerationRequest, *, lease: Lease, view: RequestView, submitted_s: float) -> None:
+    def __init__(self, request: QueuedRequest, *, lease: Lease, view: RequestView, submitted_s: float) -> None:
         self.request = request
         self.lease = lease
         self.view = view
@@ -68,10 +69,12 @@ def ended(view: RequestView, line: LogLine, **outcome: Any) -> RequestView:
     return replace(view, state=RequestState.COMPLETED, logs=(*view.logs, line), queue_position=None, **outcome)
 
 
-def step_message(request: GenerationRequest, event: JobStep) -> str:
-    """The log line of one denoising step; it names the picture when there are several."""
+def step_message(request: QueuedRequest, event: JobStep | Noted) -> str:
+    """The log line of one denoising step, which names the picture when there are several, or the line itself."""
+    if isinstance(event, Noted):
+        return event.message
     step = f"step {event.step}/{event.steps}"
-    if request.num_images == 1:
+    if not isinstance(request, GenerationRequest) or request.num_images == 1:
         return step
     number = 1 + [job_id_of(request.request_id, index) for index in range(request.num_images)].index(event.job_id)
     return f"picture {number}/{request.num_images}: {step}"

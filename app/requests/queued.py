@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 
+from app.compound import CompoundResult, Noted, QueuedRequest, queue_of
 from app.errors import (
     AlreadyCompletedError,
     DarkroomError,
@@ -16,19 +17,22 @@ from app.errors import (
     StoreUnavailableError,
     UnknownRequestError,
 )
-from app.generation import Generation, GenerationRequest, JobEvent, JobStarted, JobStep, Tier, Webhook
+from app.generation import LOCAL_TENANT, Generation, JobEvent, JobStarted, JobStep, Tier
+from app.handling import Webhook
 from app.requests.live import LiveRequest, ended, step_message
+from app.requests.patience import may_begin_again
 from app.requests.upkeep import Upkeep, if_reachable
 from app.requests.waiting_order import WaitingOrder
-from app.requests.webhooks import webhook_messages
-from app.storage.jobs import Claim, JobStore, LogLine, Message, NewRequest, Once, RequestState, RequestView, Standing
+from app.requests.webhooks import messages_of, webhook_messages
+from app.storage.jobs import Claim, JobStore, LogLine, NewRequest, Once, RequestState, RequestView, Standing
 
 logger = logging.getLogger(__name__)
 
 CLAIMS_AT_ONCE = 100
 STORE_PAUSE_S = 1.0
 
-Perform = Callable[[GenerationRequest, Callable[[JobEvent], None], float], Awaitable[Generation]]
+Heard = JobEvent | Noted
+Perform = Callable[[QueuedRequest, Callable[[Heard], None], float], Awaitable[Generation | CompoundResult]]
 
 
 class QueuedRequests:
@@ -81,20 +85,21 @@ class QueuedRequests:
         await if_reachable(lambda: self._store.release([live.lease for live in unfinished]))
         await self._store.close()
 
-    async def submit(self, request: GenerationRequest, *, once: Once | None = None) -> RequestView:
+    async def submit(self, request: QueuedRequest, *, once: Once | None = None) -> RequestView:
         """Begin to work on the request once the store has it; an earlier one when it came with the same key.
 
         Raises RepeatedKeyError, StoreUnavailableError.
         """
         now_s = self._clock()
-        view = RequestView(request_id=request.request_id, endpoint=request.endpoint, logs=(self._line("queued"),))
+        view = self._view(request.request_id, request.endpoint, "queued", tenant=request.tenant)
+        view = replace(view, tags=request.handling.tags)
         deadline_s = now_s + self._objective_s(request.tier)
         new = NewRequest(view=view, request=request, submitted_s=now_s, deadline_s=deadline_s, once=once)
         self._arriving.add(request.request_id)
         try:
             kept = await self._store.submit(new)
             if kept.lease is None:
-                return await self.status(kept.view.request_id)
+                return await self.status(kept.view.request_id, tenant=request.tenant)
             self._begin(LiveRequest(request, lease=kept.lease, view=view, submitted_s=now_s))
         finally:
             self._arriving.discard(request.request_id)
@@ -108,28 +113,24 @@ class QueuedRequests:
         *,
         once: Once | None = None,
         webhook: Webhook | None = None,
+        tenant: str = LOCAL_TENANT,
     ) -> RequestView:
         """Keep a request that was refused before any work: complete, with its error."""
-        view = RequestView(
-            request_id=request_id,
-            endpoint=endpoint,
-            state=RequestState.COMPLETED,
-            logs=(self._line(error.detail),),
-            error=error,
-        )
+        queued = self._view(request_id, endpoint, error.detail, tenant=tenant)
+        view = replace(queued, state=RequestState.COMPLETED, error=error)
         now_s = self._clock()
         messages = webhook_messages(webhook, view)
         new = NewRequest(view=view, request=None, submitted_s=now_s, deadline_s=now_s, once=once, messages=messages)
         return (await self._store.submit(new)).view
 
-    async def status(self, request_id: str) -> RequestView:
-        """The latest view; raises UnknownRequestError."""
-        live = self._live.get(request_id)
-        return self._placed(live.view) if live is not None else await self._store.get(request_id)
+    async def status(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> RequestView:
+        """The latest view; raises UnknownRequestError, also for another tenant's request, by the same look-ups."""
+        live = self._live_of(request_id, tenant)
+        return self._placed(live.view) if live is not None else await self._store.get(request_id, tenant=tenant)
 
-    async def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
+    async def watch(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, the completed one last; a slow reader misses some between."""
-        live = self._live.get(request_id)
+        live = self._live_of(request_id, tenant)
         if live is not None:
             self._watched[request_id] += 1
             try:
@@ -139,24 +140,24 @@ class QueuedRequests:
                 self._watched -= Counter({request_id: 1})
             if live.view.is_completed:
                 return
-        async for view in self._store.watch(request_id):
+        async for view in self._store.watch(request_id, tenant=tenant):
             yield view
 
-    async def result(self, request_id: str) -> Generation:
+    async def result(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> Generation | CompoundResult:
         """The answer; raises NotReadyError, UnknownRequestError, or the request's own error."""
-        view = await self.status(request_id)
+        view = await self.status(request_id, tenant=tenant)
         if view.error is not None:
             raise view.error.with_traceback(None)
         if view.generation is None:
             raise NotReadyError("Request is still in progress")
         return view.generation
 
-    async def cancel(self, request_id: str) -> None:
+    async def cancel(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> None:
         """Complete the request with JobCancelledError; raises AlreadyCompletedError, UnknownRequestError."""
         try:
-            await self._cancel(await self._store.standing(request_id))
+            await self._cancel(await self._store.standing(request_id, tenant=tenant))
         except LeaseLostError:
-            await self.cancel(request_id)
+            await self.cancel(request_id, tenant=tenant)
 
     def waiting(self, endpoint: str) -> int:
         """How many requests of the endpoint have not started yet."""
@@ -166,7 +167,7 @@ class QueuedRequests:
         live = self._live.get(kept.lease.request_id)
         seen = kept.view if live is None else live.view
         view = ended(seen, self._line("cancelled"), error=JobCancelledError("Request was cancelled"))
-        won = await self._store.complete(kept.lease, view, messages=_messages_of(kept.request, view))
+        won = await self._store.complete(kept.lease, view, messages=messages_of(kept.request, view))
         if live is not None:
             live.task.cancel()
             self._conclude(live, won)
@@ -177,7 +178,7 @@ class QueuedRequests:
         self._live[live.request.request_id] = live
         if live.is_waiting:
             deadline_s = live.submitted_s + self._objective_s(live.request.tier)
-            self._order.add(live.request.request_id, variant=live.request.spec.variant, deadline_s=deadline_s)
+            self._order.add(live.request.request_id, variant=queue_of(live.request), deadline_s=deadline_s)
         live.task = asyncio.create_task(self._work(live))
 
     async def _work(self, live: LiveRequest) -> None:
@@ -189,12 +190,12 @@ class QueuedRequests:
             done = {"generation": generation, "inference_s": generation.inference_s}
             await self._complete(live, live.ended(self._line("completed"), **done))
 
-    def _hear(self, live: LiveRequest, event: JobEvent) -> None:
+    def _hear(self, live: LiveRequest, event: Heard) -> None:
         if isinstance(event, JobStarted) and live.started_s is None:
             live.started_s = self._clock()
             self._change(live, "started", state=RequestState.RUNNING)
             self._move_up(live)
-        elif isinstance(event, JobStep):
+        elif isinstance(event, JobStep | Noted):
             self._change(live, step_message(live.request, event))
 
     def _change(self, live: LiveRequest, message: str, *, state: RequestState | None = None) -> None:
@@ -205,7 +206,7 @@ class QueuedRequests:
             self._upkeep.publish_soon()
 
     async def _complete(self, live: LiveRequest, view: RequestView) -> None:
-        messages = _messages_of(live.request, view)
+        messages = messages_of(live.request, view)
         while True:
             try:
                 self._conclude(live, await self._store.complete(live.lease, view, messages=messages))
@@ -262,7 +263,7 @@ class QueuedRequests:
 
     async def _take_over(self, claim: Claim) -> None:
         live = LiveRequest(claim.request, lease=claim.lease, view=claim.view, submitted_s=claim.submitted_s)
-        if claim.attempts >= self._max_attempts:
+        if not may_begin_again(claim.request, claim.attempts, max_attempts=self._max_attempts):
             error = GenerationFailedError(f"{claim.attempts} processes that worked on the request have died")
             await self._complete(live, live.ended(self._line(f"failed: {error.detail}"), error=error))
             return
@@ -274,6 +275,13 @@ class QueuedRequests:
     def _overhear(self, request_id: str | None) -> None:
         if request_id in self._live or (request_id is None and self._live):
             self._upkeep.hurry()
+
+    def _live_of(self, request_id: str, tenant: str) -> LiveRequest | None:
+        live = self._live.get(request_id)
+        return live if live is not None and live.request.tenant == tenant else None
+
+    def _view(self, request_id: str, endpoint: str, line: str, *, tenant: str) -> RequestView:
+        return RequestView(request_id=request_id, endpoint=endpoint, logs=(self._line(line),), tenant=tenant)
 
     def _queued(self) -> list[LiveRequest]:
         return [live for live in self._live.values() if live.is_waiting]
@@ -290,8 +298,3 @@ class QueuedRequests:
 
     def _line(self, message: str) -> LogLine:
         return LogLine(message, self._clock())
-
-
-def _messages_of(request: GenerationRequest | None, view: RequestView) -> Sequence[Message]:
-    """What is sent when a request is complete; its input is there for the first completion alone, which counts."""
-    return () if request is None else webhook_messages(request.webhook, view)

@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass
 
-from app.generation import Webhook
+from app.compound import QueuedRequest
+from app.handling import Webhook
 from app.storage.jobs import Message, RequestView
 from app.storage.jobs.codec import decode_view, encode_view
 
@@ -25,6 +26,11 @@ def webhook_messages(webhook: Webhook | None, view: RequestView) -> tuple[Messag
         return ()
     body = json.dumps({"view": encode_view(view), "cdn": webhook.cdn})
     return (Message(message_id=f"webhook:{view.request_id}", destination=webhook.url, body=body, due_s=0.0),)
+
+
+def messages_of(request: QueuedRequest | None, view: RequestView) -> tuple[Message, ...]:
+    """What is sent when a request is complete; its input is there for the first completion alone, which counts."""
+    return () if request is None else webhook_messages(request.webhook, view)
 
 
 def news_in(message: Message) -> News:

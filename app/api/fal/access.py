@@ -8,8 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.body import parse_object, read_body
+from app.api.caller import identity_of
+from app.api.doorkeeper import claims_of
 from app.api.tokens import Purpose, Tokens
 from app.errors import BadRequestError, UnauthorizedError
+from app.tenants.identity import LOCAL, Identity
 
 USUAL_LIFETIME_S = 120
 LONGEST_LIFETIME_S = 3600
@@ -22,9 +25,13 @@ class RealtimeAccess:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def grant(self, apps: Iterable[str], lifetime_s: float) -> str:
-        """A token for these apps: whole endpoint ids, the beginnings of some, or aliases alone."""
-        return self._tokens.issue(Purpose.REALTIME, lifetime_s=lifetime_s, apps=list(apps))[0]
+    def grant(self, apps: Iterable[str], lifetime_s: float, *, identity: Identity = LOCAL) -> str:
+        """A token for these apps: whole endpoint ids, the beginnings of some, or aliases alone.
+
+        What is done with it is done in the name of the identity, as long as its key is good.
+        """
+        claims = claims_of(identity)
+        return self._tokens.issue(Purpose.REALTIME, lifetime_s=lifetime_s, apps=list(apps), **claims)[0]
 
     def check(self, token: str | None, endpoint_id: str) -> None:
         """Raises UnauthorizedError for a token that does not open the endpoint; a call without one is as any other."""
@@ -49,7 +56,7 @@ class TokenRoutes:
     async def token(self, request: Request) -> Response:
         """A token as a JSON text."""
         body = parse_object(await read_body(request, limit=_MAX_JSON_BYTES))
-        return JSONResponse(self._access.grant(_apps(body), _lifetime_s(body)))
+        return JSONResponse(self._access.grant(_apps(body), _lifetime_s(body), identity=identity_of(request)))
 
 
 def _covers(app: str, endpoint_id: str) -> bool:

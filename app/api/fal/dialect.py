@@ -6,11 +6,13 @@ from typing import Any
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
+from app.api.adapted import AdaptedPictures, picture_wanted
 from app.api.body import read_body
-from app.api.caller import caller_of
+from app.api.caller import caller_of, identity_of
+from app.api.client_hints import Suiting
 from app.api.connection import Addresses, addresses, base_url
 from app.api.fal.endpoints import Endpoint, EndpointTable
-from app.api.fal.headers import start_timeout_s, stores_io
+from app.api.fal.headers import handling, start_timeout_s, stores_io
 from app.api.fal.outputs import Answers
 from app.api.fal.translate import Call, Translator
 from app.api.ports import Service
@@ -26,6 +28,7 @@ class Dialect:
     endpoints: EndpointTable
     translator: Translator
     answers: Answers
+    adapted: AdaptedPictures
     settings: ServerSettings
 
     def base_url(self, connection: HTTPConnection) -> str:
@@ -45,7 +48,10 @@ class Dialect:
             start_timeout_s=start_timeout_s(request.headers),
             previews=previews,
             caller=caller_of(request),
+            tenant=identity_of(request).tenant,
+            file_salt=identity_of(request).file_salt,
             is_ephemeral=not stores_io(request.headers),
+            handling=handling(request.headers),
         )
 
     async def body(self, request: Request) -> bytes:
@@ -53,10 +59,17 @@ class Dialect:
         return await read_body(request, limit=self.settings.max_body_bytes)
 
     async def answer(self, endpoint: Endpoint, generation: Generation, request: Request, *, inline: bool) -> Response:
-        """The endpoint's output as an answer to this call, with the replica that made it."""
+        """The endpoint's output as an answer to this call, with the replica that made it.
+
+        Who would rather have a picture than JSON has the first one, in the format that suits.
+        """
+        first = generation.pictures[0]
+        headers = {"Vary": "Accept"} | ({"X-Fal-Served-From": first.receipt.replica} if first.receipt.replica else {})
+        if (wanted := picture_wanted(request.headers, first.image_format)) is not None:
+            data, content_type = await self.adapted.read(first.blob_key, Suiting(wanted))
+            return Response(data, media_type=content_type, headers=headers)
         output = await self.output(endpoint, generation, self.addresses(request).cdn, inline=inline)
-        replica = generation.pictures[0].receipt.replica
-        return JSONResponse(output, headers={"X-Fal-Served-From": replica} if replica else None)
+        return JSONResponse(output, headers=headers)
 
     async def output(self, endpoint: Endpoint, generation: Generation, cdn: str, *, inline: bool) -> dict[str, Any]:
         """The endpoint's output, with files below the base URL `cdn` or inside it."""

@@ -1,21 +1,27 @@
 """What fal's clients say in headers and query parameters."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from pydantic_core import from_json
 
 from app.errors import BadRequestError
 from app.generation import Tier
+from app.handling import Handling, Retries
 
 _LEAST_TIMEOUT_S = 0.1
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 _LONGEST_URL = 2048
 _LONGEST_LIFETIME_S = 1e10
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_LONGEST_HINT = 256
+_MOST_TAGS = 32
+_LONGEST_TAG = 256
+_YES = ("1", "true", "yes")
+_PREFERENCE = "x-fal-object-lifecycle-preference"
 _TIERS = {"normal": Tier.STANDARD, "low": Tier.BATCH}
 
 
@@ -75,7 +81,61 @@ def upload_lifetime_s(headers: Mapping[str, str]) -> float | None:
 
     An access list that hides the file from somebody is refused: here everybody who knows its URL may read it.
     """
-    text = headers.get("x-fal-object-lifecycle") or headers.get("x-fal-object-lifecycle-preference")
+    return _lifetime_s(headers.get("x-fal-object-lifecycle") or headers.get(_PREFERENCE))
+
+
+def output_lifetime_s(headers: Mapping[str, str]) -> float | None:
+    """How long files of the output shall stay, in seconds, by X-Fal-Object-Lifecycle-Preference.
+
+    Raises BadRequestError as for an upload.
+    """
+    return _lifetime_s(headers.get(_PREFERENCE))
+
+
+def handling(headers: Mapping[str, str]) -> Handling:
+    """How the caller wants the request handled; raises BadRequestError for a lifetime that cannot be had."""
+    return Handling(
+        hint=headers.get("x-fal-runner-hint", "").strip()[:_LONGEST_HINT],
+        tags=tags(headers),
+        retries=retries(headers),
+        output_lifetime_s=output_lifetime_s(headers),
+    )
+
+
+def retries(headers: Mapping[str, str]) -> Retries:
+    """How often a queued request is tried again, by X-Fal-No-Retry, which beats X-Fal-Retry-Config.
+
+    A configuration that is malformed counts for nothing, as on fal. Its `timeout` is about attempts that
+    are broken off after some time, which nothing is here.
+    """
+    if headers.get("x-fal-no-retry", "").strip().lower() in _YES:
+        return Retries(connection_error=0, server_error=0)
+    try:
+        wish = from_json(headers.get("x-fal-retry-config", "{}"), allow_inf_nan=False)
+    except ValueError:
+        return Retries()
+    if not isinstance(wish, dict):
+        return Retries()
+    return Retries(connection_error=_retries(wish, "connection_error"), server_error=_retries(wish, "server_error"))
+
+
+def tags(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The caller's labels, by X-Fal-Tags: `name=value`, separated by commas; raises BadRequestError for too many."""
+    found = [part.partition("=") for part in headers.get("x-fal-tags", "").split(",") if part.strip()]
+    labels = {name.strip(): value.strip() for name, _, value in found}
+    if len(labels) > _MOST_TAGS or any(len(name) + len(value) > _LONGEST_TAG for name, value in labels.items()):
+        raise BadRequestError(f"X-Fal-Tags has at most {_MOST_TAGS} labels of {_LONGEST_TAG} characters each")
+    return tuple(labels.items())
+
+
+def _retries(wish: dict[str, Any], condition: str) -> int | None:
+    match wish.get(condition):
+        case {"retries": int(count)} if not isinstance(count, bool) and count >= 0:
+            return count
+    return None
+
+
+def _lifetime_s(text: str | None) -> float | None:
     wish = _lifecycle(text) if text else {}
     if _hides(wish.get("initial_acl") or {}):
         raise BadRequestError("Access lists are not supported; a file is readable for everybody who knows its URL")
@@ -89,7 +149,7 @@ def upload_lifetime_s(headers: Mapping[str, str]) -> float | None:
 
 def _lifecycle(text: str) -> dict[str, Any]:
     try:
-        wish = json.loads(text)
+        wish = from_json(text, allow_inf_nan=False)
     except ValueError:
         wish = None
     if not isinstance(wish, dict):
@@ -101,6 +161,8 @@ def _hides(access: Any) -> bool:
     if not isinstance(access, dict):
         return True
     rules = access.get("rules") or []
+    if not isinstance(rules, list):
+        return True
     decisions = [rule.get("decision") if isinstance(rule, dict) else None for rule in rules]
     return any(decision != "allow" for decision in (access.get("default", "allow"), *decisions))
 

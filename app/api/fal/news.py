@@ -5,6 +5,7 @@ from typing import Any
 
 from app.api.errors import error_body
 from app.api.fal.dialect import Dialect
+from app.compound import CompoundResult
 from app.errors import DarkroomError
 from app.requests.webhooks import News
 
@@ -28,6 +29,8 @@ async def _payload(dialect: Dialect, news: News) -> dict[str, Any]:
     generation = news.view.generation
     if generation is None:
         return {"payload": None, "payload_error": "The result is not kept any more"}
+    if isinstance(generation, CompoundResult):
+        return {"payload": generation.output}
     try:
         endpoint = dialect.endpoints.find(news.view.endpoint)
         return {"payload": await dialect.output(endpoint, generation, news.cdn, inline=generation.inline)}

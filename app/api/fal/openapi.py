@@ -1,5 +1,6 @@
 """One OpenAPI 3.0.4 document per endpoint, as fal publishes them."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -37,52 +38,66 @@ class CancelAnswer(BaseModel):
     status: Literal["CANCELLATION_REQUESTED", "ALREADY_COMPLETED", "NOT_FOUND"]
 
 
-def category(endpoint: Endpoint) -> str:
-    """fal's name for what the endpoint does."""
-    return _CATEGORIES[endpoint.task]
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a catalogue has to know of something that is called like an endpoint; `category` is fal's word for it.
+
+    Among the schemas are those of its input and its output, by the names that follow from its id.
+    """
+
+    endpoint_id: str
+    category: str
+    schemas: dict[str, Schema]
 
 
-def metadata(endpoint: Endpoint, base_url: str) -> dict[str, str]:
+def described(endpoint: Endpoint) -> Described:
+    """An endpoint that draws or enlarges."""
+    return Described(endpoint.endpoint_id, _CATEGORIES[endpoint.task], endpoint_schemas(endpoint))
+
+
+def metadata(about: Described, base_url: str) -> dict[str, str]:
     """What fal's catalogue says about an endpoint."""
     return {
-        "endpointId": endpoint.endpoint_id,
-        "category": category(endpoint),
+        "endpointId": about.endpoint_id,
+        "category": about.category,
         "thumbnailUrl": "",
         "playgroundUrl": "",
-        "documentationUrl": f"{base_url}/api/openapi/queue/openapi.json?endpoint_id={endpoint.endpoint_id}",
+        "documentationUrl": f"{base_url}/api/openapi/queue/openapi.json?endpoint_id={about.endpoint_id}",
     }
 
 
-def document(endpoint: Endpoint, base_url: str) -> dict[str, Any]:
+def document(about: Described, base_url: str) -> dict[str, Any]:
     """The document; `base_url` is this server as the client sees it."""
     return {
         "openapi": "3.0.4",
         "info": {
-            "title": f"Queue OpenAPI for {endpoint.endpoint_id}",
+            "title": f"Queue OpenAPI for {about.endpoint_id}",
             "version": "1.0.0",
-            "description": f"The OpenAPI schema for the {endpoint.endpoint_id} queue.",
-            "x-fal-metadata": metadata(endpoint, base_url),
+            "description": f"The OpenAPI schema for the {about.endpoint_id} queue.",
+            "x-fal-metadata": metadata(about, base_url),
         },
         "servers": [{"url": f"{base_url}/queue"}],
         "security": [{"apiKeyAuth": []}],
-        "paths": _paths(endpoint.endpoint_id, _class_name(endpoint.endpoint_id)),
+        "paths": _paths(about.endpoint_id, class_name(about.endpoint_id)),
         "components": {
             "securitySchemes": {"apiKeyAuth": {"type": "apiKey", "in": "header", "name": "Authorization"}},
-            "schemas": _schemas(endpoint, _class_name(endpoint.endpoint_id)),
+            "schemas": about.schemas,
         },
     }
 
 
-def _class_name(endpoint_id: str) -> str:
+def class_name(endpoint_id: str) -> str:
+    """The beginning of the names of an endpoint's schemas, as fal forms it."""
     words = endpoint_id.partition("/")[2].replace("/", "-").split("-")
     return "".join(word.capitalize() for word in words)
 
 
-def _schemas(endpoint: Endpoint, name: str) -> dict[str, Schema]:
+def endpoint_schemas(endpoint: Endpoint) -> dict[str, Schema]:
+    """The schemas of an endpoint's document by name, its own input and output among them."""
+    name = class_name(endpoint.endpoint_id)
     output = UpscaledOutput if isinstance(endpoint, UpscalingEndpoint) else DrawnOutput
     schemas = {
-        **components("QueueStatus", QueueStatus, is_input=False),
-        **components("CancelAnswer", CancelAnswer, is_input=False),
+        **queue_schemas(),
         **components(f"{name}Input", endpoint.schema, is_input=True),
         **components(f"{name}Output", output, is_input=False),
     }
@@ -91,6 +106,12 @@ def _schemas(endpoint: Endpoint, name: str) -> dict[str, Schema]:
         steps["default"] = endpoint.default_steps
         steps["maximum"] = min(steps["maximum"], endpoint.max_steps)
     return schemas
+
+
+def queue_schemas() -> dict[str, Schema]:
+    """The schemas that every document has."""
+    status = components("QueueStatus", QueueStatus, is_input=False)
+    return status | components("CancelAnswer", CancelAnswer, is_input=False)
 
 
 def _paths(endpoint_id: str, name: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ _REFERENCE = "#/components/schemas/{model}"
 Schema = dict[str, Any]
 
 _NULL: Schema = {"type": "null"}
+# Where JSON schemas keep others: older and newer ones.
+_DEFINITIONS = ("definitions", "$defs")
 
 
 def reference(name: str) -> Schema:
@@ -21,6 +23,26 @@ def components(name: str, model: type[BaseModel], *, is_input: bool) -> dict[str
     schema = model.model_json_schema(ref_template=_REFERENCE, mode="validation" if is_input else "serialization")
     definitions = schema.pop("$defs", {})
     return {key: _ordered(_adapted(value)) for key, value in ({name: schema} | definitions).items()}
+
+
+def brought_along(name: str, schema: Schema) -> dict[str, Schema]:
+    """A JSON schema that somebody else wrote under `name`, and every schema that it has inside under a name below."""
+    own = {key: part for key, part in schema.items() if key not in _DEFINITIONS}
+    inner = {key: part for place in _DEFINITIONS for key, part in (schema.get(place) or {}).items()}
+    named = {name: {"type": "object"} | own} | {f"{name}{key}": part for key, part in inner.items()}
+    return {key: _ordered(_adapted(_pointed(part, name))) for key, part in named.items()}
+
+
+def _pointed(schema: Any, name: str) -> Any:
+    """The schema with its pointers to its own definitions leading to where they are in a document."""
+    if isinstance(schema, list):
+        return [_pointed(part, name) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    pointer = schema.get("$ref")
+    if isinstance(pointer, str) and pointer.startswith(tuple(f"#/{place}/" for place in _DEFINITIONS)):
+        return reference(f"{name}{pointer.rpartition('/')[2]}")
+    return {key: _pointed(part, name) for key, part in schema.items()}
 
 
 def _ordered(schema: Schema) -> Schema:

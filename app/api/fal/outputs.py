@@ -1,6 +1,7 @@
 """The outputs of fal's endpoints, and how a finished generation becomes one."""
 
-from dataclasses import asdict
+import hashlib
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -9,6 +10,8 @@ from app.api.data_uri import encode_data_uri
 from app.api.fal.endpoints import Endpoint, UpscalingEndpoint
 from app.generation import Generation, Picture
 from app.storage.blobs import BlobStore
+from app.storage.expiry import Sweeper
+from app.storage.keys import upload_key
 
 
 class ImageFile(BaseModel):
@@ -52,12 +55,17 @@ class Answers:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
+        self._sweeper = Sweeper(blobs)
 
     async def output(
         self, endpoint: Endpoint, generation: Generation, *, base_url: str, inline: bool
     ) -> dict[str, Any]:
-        """The output of the endpoint, with URLs under `base_url` or with data URIs."""
-        images = [await self._image(picture, base_url, inline) for picture in generation.pictures]
+        """The output of the endpoint, with URLs under `base_url` or with data URIs.
+
+        Where its files are to be gone at some time, they are copies of their own.
+        """
+        pictures = [await self._lasting(generation, picture) for picture in generation.pictures]
+        images = [await self._image(picture, base_url, inline) for picture in pictures]
         output = _upscaled if isinstance(endpoint, UpscalingEndpoint) else _drawn
         return output(generation, images).model_dump(mode="json")
 
@@ -74,6 +82,17 @@ class Answers:
         ]
         return {"image": images[0]} if isinstance(endpoint, UpscalingEndpoint) else _seen(generation, images)
 
+    async def _lasting(self, generation: Generation, picture: Picture) -> Picture:
+        if generation.expires_s is None:
+            return picture
+        stem, _, extension = picture.blob_key.rpartition(".")
+        token = hashlib.sha256(f"{stem} {generation.request_id}".encode()).hexdigest()[:40]
+        key = upload_key(token, extension, expires_s=int(generation.expires_s))
+        if not await self._blobs.exists(key):
+            await self._sweeper.sweep()
+            await self._blobs.put(key, await self._blobs.read(picture.blob_key))
+        return replace(picture, blob_key=key)
+
     async def _image(self, picture: Picture, base_url: str, inline: bool) -> ImageFile:
         content_type = picture.image_format.content_type
         url = f"{base_url}/files/{picture.blob_key}"
@@ -84,7 +103,7 @@ class Answers:
             width=picture.width,
             height=picture.height,
             content_type=content_type,
-            file_name=picture.blob_key,
+            file_name=picture.blob_key.rpartition("/")[2],
             file_size=picture.byte_count,
         )
 

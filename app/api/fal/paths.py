@@ -7,9 +7,7 @@ from enum import Enum, auto
 from app.errors import NotFoundError
 
 _NAMESPACES = ("workflows", "comfy")
-_REQUEST = re.compile(
-    r"(?P<app>[^/]+(?:/[^/]+)+)/requests/(?P<request_id>[A-Za-z0-9_-]{1,64})(?P<action>(?:/[a-z]+)*)/?"
-)
+_REQUEST = re.compile(r"(?P<request_id>[A-Za-z0-9_-]{1,64})(?P<action>(?:/[a-z]+)*)/?")
 
 
 class QueueAction(Enum):
@@ -40,17 +38,28 @@ class QueueCall:
 
 def queue_call(path: str) -> QueueCall:
     """The call behind a path below `/queue/`, with or without the endpoint's last parts; raises NotFoundError."""
-    found = _REQUEST.fullmatch(path)
-    if found is None or found["action"] not in _ACTIONS:
+    app, _, rest = path.rpartition("/requests/")
+    found = _REQUEST.fullmatch(rest)
+    if found is None or found["action"] not in _ACTIONS or not _is_app(app):
         raise not_found(path)
     return QueueCall(found["request_id"], _ACTIONS[found["action"]])
 
 
+def _is_app(path: str) -> bool:
+    parts = path.split("/")
+    return len(parts) > 1 and all(parts)
+
+
 def request_path(endpoint_id: str, request_id: str) -> str:
     """The path of a queued request: owner and alias alone, after the namespace where there is one."""
+    return f"{app_of(endpoint_id)}/requests/{request_id}"
+
+
+def app_of(endpoint_id: str) -> str:
+    """The part of an endpoint's id that stands in the paths of its requests."""
     parts = endpoint_id.split("/")
     kept = 3 if parts[0] in _NAMESPACES else 2
-    return f"{'/'.join(parts[:kept])}/requests/{request_id}"
+    return "/".join(parts[:kept])
 
 
 def not_found(path: str) -> NotFoundError:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.body import parse_object
+from app.api.caller import identity_of
 from app.api.fal.dialect import Dialect
 from app.api.fal.endpoints import Endpoint
 from app.api.fal.headers import max_queue_length, queue_tier, wants_logs, webhook_url
@@ -17,8 +18,9 @@ from app.api.fal.paths import QueueAction, QueueCall, endpoint_id, not_found, qu
 from app.api.fal.status import status_code, status_object, submitted
 from app.api.fal.translate import Call
 from app.api.sse import EventStream
+from app.compound import CompoundResult
 from app.errors import InvalidInputError, OverloadedError
-from app.generation import LOCAL_TENANT, Webhook
+from app.handling import Webhook
 from app.storage.jobs import RequestState, RequestView
 
 _RETRY_AFTER_S = 1.0
@@ -67,7 +69,7 @@ class QueueRoutes:
         call = _call_about_request(request)
         if call.action is not QueueAction.CANCEL:
             raise not_found(request.path_params["path"])
-        await self._service.cancel(call.request_id)
+        await self._service.cancel(call.request_id, tenant=identity_of(request).tenant)
         return JSONResponse({"status": "CANCELLATION_REQUESTED"}, status_code=202)
 
     def _refuse_when_full(self, endpoint: Endpoint, limit: int | None) -> None:
@@ -75,16 +77,18 @@ class QueueRoutes:
             raise OverloadedError(f"More than {limit} requests are waiting", _RETRY_AFTER_S)
 
     async def _accepted(self, endpoint: Endpoint, body: bytes, call: Call, request: Request) -> RequestView:
-        once = once_of(request.headers, tenant=LOCAL_TENANT, endpoint_id=endpoint.endpoint_id, body=body)
+        once = once_of(request.headers, tenant=call.tenant, endpoint_id=endpoint.endpoint_id, body=body)
         try:
             asked = await self._dialect.translator.request(endpoint, parse_object(body), call)
         except InvalidInputError as error:
             name = endpoint.endpoint_id
-            return await self._service.record_failure(call.request_id, name, error, once=once, webhook=call.webhook)
+            return await self._service.record_failure(
+                call.request_id, name, error, once=once, webhook=call.webhook, tenant=call.tenant
+            )
         return await self._service.submit(asked, once=once)
 
     async def _status(self, request_id: str, request: Request) -> Response:
-        view = await self._service.status(request_id)
+        view = await self._service.status(request_id, tenant=identity_of(request).tenant)
         logs = view.logs if wants_logs(request.query_params) else ()
         body = status_object(view, self._queue_url(request), logs=logs)
         return JSONResponse(body, status_code=status_code(view))
@@ -93,13 +97,16 @@ class QueueRoutes:
         queue_url = self._queue_url(request)
         logged = wants_logs(request.query_params)
         sent = 0
-        async for view in self._service.watch(request_id):
+        async for view in self._service.watch(request_id, tenant=identity_of(request).tenant):
             yield status_object(view, queue_url, logs=view.logs[sent:] if logged else ())
             sent = 0 if view.state is RequestState.QUEUED else len(view.logs)
 
     async def _result(self, request_id: str, request: Request) -> Response:
-        generation = await self._service.result(request_id)
-        endpoint = self._dialect.endpoints.find((await self._service.status(request_id)).endpoint)
+        tenant = identity_of(request).tenant
+        generation = await self._service.result(request_id, tenant=tenant)
+        if isinstance(generation, CompoundResult):
+            return JSONResponse(generation.output)
+        endpoint = self._dialect.endpoints.find((await self._service.status(request_id, tenant=tenant)).endpoint)
         return await self._dialect.answer(endpoint, generation, request, inline=generation.inline)
 
     def _queue_url(self, request: Request) -> str:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from app.api.caller import caller_of, identity_of
 from app.api.errors import error_response
 from app.api.fal.access import RealtimeAccess
 from app.api.fal.dialect import Dialect
@@ -111,7 +112,15 @@ class RealtimeRoutes:
 
     async def _answer(self, socket: WebSocket, endpoint: Endpoint, message: Message) -> Frame:
         dialect = self._dialect
-        call = Call(request_id=self._new_id(), tier=Tier.INTERACTIVE, base_url=dialect.addresses(socket).cdn)
+        identity = identity_of(socket)
+        call = Call(
+            request_id=self._new_id(),
+            tier=Tier.INTERACTIVE,
+            base_url=dialect.addresses(socket).cdn,
+            caller=caller_of(socket),
+            tenant=identity.tenant,
+            file_salt=identity.file_salt,
+        )
         asked = await dialect.translator.request(endpoint, message.payload, call)
         generation = await dialect.service.generate(asked)
         if asked.inline or message.is_text:

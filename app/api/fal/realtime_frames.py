@@ -33,13 +33,18 @@ class Message:
 
 
 def message_of(frame: Frame) -> Message:
-    """The input in a frame; raises InvalidInputError for anything but one map with text for keys."""
+    """The input in a frame; raises InvalidInputError for anything but one map with text for keys.
+
+    Its `request_id`, which every form of answer repeats, is a text or a whole number.
+    """
     try:
         value = from_json(frame, allow_inf_nan=False) if isinstance(frame, str) else msgpack.unpackb(frame)
     except (ValueError, msgpack.UnpackException) as error:
         raise _refused("The frame is neither msgpack nor JSON") from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise _refused("The frame is not one map with text for keys")
+    if not isinstance(value.get("request_id", ""), str | int):
+        raise _refused("The request_id is neither a text nor a whole number")
     return Message(value, isinstance(frame, str))
 
 

@@ -19,6 +19,7 @@ from app.lora_files import complaint_about
 
 # The largest integer that every JSON client keeps exactly.
 MAX_SEED = 2**53 - 1
+MOST_ISSUES = 100
 
 Input = TypeVar("Input", bound=BaseModel)
 
@@ -30,10 +31,11 @@ class ModelInput(BaseModel):
 
     sync_mode: bool = Field(default=False, description="Answer with the picture itself, as a data URI, not its URL.")
     cache: CacheLimit = Field(
-        default=CacheLimit.CANONICAL,
+        default=CacheLimit.SIMILAR,
         description="What may be answered with a picture made before, as far as the server allows it. off: nothing; "
         "exact: the same request, seed included; canonical: also the same request in other words, unless a seed is "
-        "named, more than one picture is wanted, or the caller repeats its own words.",
+        "named, more than one picture is wanted, or the caller repeats its own words; similar: then also a similar "
+        "request, where audits have shown how rarely that is wrong.",
     )
 
 
@@ -88,7 +90,9 @@ class FluxInput(ModelInput):
         default=3.5, ge=1, le=20, description="How closely the image should follow the prompt."
     )
     num_images: int = Field(default=1, ge=1, le=4, description="The number of images to generate.")
-    loras: list[LoraWeight] = Field(default=[], description="The LoRAs to use, which act together in this order.")
+    loras: list[LoraWeight] = Field(
+        default=[], max_length=100, description="The LoRAs to use, which act together in this order."
+    )
     enable_safety_checker: bool = Field(default=True, description="Accepted for compatibility; nothing is filtered.")
     output_format: OutputFormat = Field(default=ImageFormat.JPEG, description="The format of the generated image.")
     output_quality: OutputQuality = None
@@ -213,11 +217,12 @@ EnlargingInput = EsrganInput | AuraSrInput
 
 
 def validated(model: type[Input], payload: dict[str, Any]) -> Input:
-    """The payload as the model's input; raises InvalidInputError that names every field that is wrong."""
+    """The payload as the model's input; raises InvalidInputError that names every field that is wrong, 100 at most."""
     try:
         return model.model_validate(payload)
     except ValidationError as error:
-        raise InvalidInputError(tuple(_issue(details) for details in error.errors(include_url=False))) from error
+        issues = error.errors(include_url=False, include_input=False)[:MOST_ISSUES]
+        raise InvalidInputError(tuple(map(_issue, issues))) from error
 
 
 def _issue(details: ErrorDetails) -> FieldIssue:

@@ -30,12 +30,15 @@ class SourcePictures:
         self._blobs = blobs
         self._settings = settings
 
-    async def load(self, url: str, *, own_base: str) -> Source:
-        """Fetch, decode and store the picture; raises InvalidInputError on `image_url`."""
+    async def load(self, url: str, *, own_base: str, salt: str = "") -> Source:
+        """Fetch, decode and store the picture under a name with the salt in it.
+
+        Raises InvalidInputError on `image_url`.
+        """
         data = await self._fetcher.fetch(url, own_base=own_base)
         png, width, height = await asyncio.to_thread(self._normalised, data)
-        key = content_key(png, ImageFormat.PNG.value)
-        await self._blobs.put(key, png)
+        key = content_key(png, ImageFormat.PNG.value, salt=salt)
+        await self._blobs.put_new(key, png)
         return Source(key, width, height)
 
     def _normalised(self, data: bytes) -> tuple[bytes, int, int]:

@@ -45,6 +45,7 @@ def _identity(view: RequestView, queue_url: str) -> dict[str, Any]:
         "response_url": url,
         "status_url": f"{url}/status",
         "cancel_url": f"{url}/cancel",
+        **({"tags": dict(view.tags)} if view.tags else {}),
     }
 
 

@@ -22,7 +22,8 @@ from app.api.fal.sources import Source, SourcePictures
 from app.api.refusals import refused_file
 from app.config import VariantSettings
 from app.errors import FieldIssue, InvalidInputError
-from app.generation import LOCAL_TENANT, GenerationRequest, ImageFormat, Lora, PictureSpec, Task, Tier, Webhook
+from app.generation import LOCAL_TENANT, GenerationRequest, ImageFormat, Lora, PictureSpec, Task, Tier
+from app.handling import USUAL, Handling, Webhook
 from app.lora_files import LoraStamps, lora_folder_of
 
 MAX_UPSCALED_SIDE = 4096
@@ -31,7 +32,10 @@ _UPSCALER = "upscaler"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a call says beside its input; `base_url` is this server as the client sees it, `caller` who it is."""
+    """What a call says beside its input; `base_url` is this server as the client sees it, `caller` who it is.
+
+    `tenant` is whose the request is, `file_salt` what goes into the names of its files.
+    """
 
     request_id: str
     tier: Tier
@@ -39,8 +43,11 @@ class Call:
     start_timeout_s: float | None = None
     previews: bool = False
     caller: str = ""
+    tenant: str = LOCAL_TENANT
+    file_salt: str = ""
     is_ephemeral: bool = False
     webhook: Webhook | None = None
+    handling: Handling = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +76,13 @@ class Translator:
         return await self._drawing(endpoint, validated(endpoint.schema, payload), call)
 
     async def _enlargement(self, endpoint: UpscalingEndpoint, inputs: EnlargingInput, call: Call) -> GenerationRequest:
-        source = await self._sources.load(inputs.image_url, own_base=call.base_url)
+        source = await self._sources.load(inputs.image_url, own_base=call.base_url, salt=call.file_salt)
         return _request(endpoint, call, inputs, spec=_upscaled(source, inputs))
 
     async def _drawing(self, endpoint: DrawingEndpoint, inputs: DrawingInput, call: Call) -> GenerationRequest:
         steps = _steps(endpoint, inputs)
         loras = await self._loras(endpoint.variant_settings, inputs.loras)
-        canvas = await self._canvas(inputs, call.base_url)
+        canvas = await self._canvas(inputs, call)
         native_width, native_height = endpoint.variant_settings.native_size(canvas.width, canvas.height)
         spec = PictureSpec(
             task=endpoint.task,
@@ -113,9 +120,9 @@ class Translator:
         loras = [Lora(path=lora.path, scale=lora.scale) for lora in asked]
         return await asyncio.to_thread(self._stamps.stamped, loras, folder)
 
-    async def _canvas(self, inputs: DrawingInput, base_url: str) -> _Canvas:
+    async def _canvas(self, inputs: DrawingInput, call: Call) -> _Canvas:
         if isinstance(inputs, ImageToImageInput):
-            source = await self._sources.load(inputs.image_url, own_base=base_url)
+            source = await self._sources.load(inputs.image_url, own_base=call.base_url, salt=call.file_salt)
             return _Canvas(*fitted(source.width, source.height), source.blob_key, inputs.strength)
         return _Canvas(*inputs.image_size.pixels)
 
@@ -123,7 +130,8 @@ class Translator:
 def _request(endpoint: Endpoint, call: Call, inputs: ModelInput, *, spec: PictureSpec) -> GenerationRequest:
     return GenerationRequest(
         request_id=call.request_id,
-        tenant=LOCAL_TENANT,
+        tenant=call.tenant,
+        file_salt=call.file_salt,
         endpoint=endpoint.endpoint_id,
         spec=spec,
         tier=call.tier,
@@ -134,6 +142,7 @@ def _request(endpoint: Endpoint, call: Call, inputs: ModelInput, *, spec: Pictur
         caller=call.caller,
         ephemeral=call.is_ephemeral,
         webhook=call.webhook,
+        handling=call.handling,
     )
 
 

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from app.cli.batch.checking import EndpointInput, Task, check_rows
+from app.batches.checking import EndpointInput, Task, check_rows
+from app.batches.rows import FlawedRowsError, read_rows
 from app.cli.batch.manifest import NAME, Manifest, opened
-from app.cli.batch.rows import FlawedRowsError, read_rows
 from app.cli.batch.work import work_off
-from app.cli.client import ServerUnreachableError
+from app.cli.client import KeyOption, ServerUnreachableError, key_for
 from app.cli.generate import ENDPOINT, LOCAL_URL
 from app.cli.queue import Queue
 from app.errors import ConfigurationError, GenerationFailedError
@@ -40,6 +40,7 @@ def batch(
     ] = None,
     endpoint: Annotated[str, typer.Option(help="Which endpoint draws rows that name none.")] = ENDPOINT,
     url: Annotated[str, typer.Option(help="Where the server is.")] = LOCAL_URL,
+    key: KeyOption = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="How many rows are in the queue at a time.")] = 16,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run those again that failed before.")] = False,
 ) -> None:
@@ -51,7 +52,7 @@ def batch(
         width=concurrency,
         retry_failed=retry_failed,
     )
-    raise typer.Exit(1 if asyncio.run(_batch(order, url, Console())) else 0)
+    raise typer.Exit(1 if asyncio.run(_batch(order, url, key, Console())) else 0)
 
 
 def _folder_of(jobs: Path) -> Path:
@@ -60,8 +61,8 @@ def _folder_of(jobs: Path) -> Path:
     return jobs.with_suffix("")
 
 
-async def _batch(order: BatchOrder, url: str, console: Console) -> int:
-    async with httpx.AsyncClient() as http:
+async def _batch(order: BatchOrder, url: str, key: str | None, console: Console) -> int:
+    async with httpx.AsyncClient(auth=key_for(url, key)) as http:
         return await run_batch(order, Queue(url, http), console)
 
 

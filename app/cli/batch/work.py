@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from app.cli.batch.checking import Task
+from app.batches.checking import Task
 from app.cli.batch.manifest import COMPLETED, FAILED, Entry, Manifest, write_file
 from app.cli.queue import Queue, Refusal, Ticket
 from app.errors import DarkroomError

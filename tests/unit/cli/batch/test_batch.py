@@ -16,9 +16,9 @@ from PIL import Image
 from rich.console import Console
 
 from app.api.data_uri import encode_data_uri
+from app.batches.rows import FlawedRowsError
 from app.cli.batch.command import BatchOrder, run_batch
 from app.cli.batch.manifest import NAME
-from app.cli.batch.rows import FlawedRowsError
 from app.cli.client import ServerUnreachableError
 from app.cli.environment import free_ports
 from app.cli.queue import Queue

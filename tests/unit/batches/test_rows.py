@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.batch.rows import Flaw, Row, read_rows
+from app.batches.rows import Flaw, Row, read_rows
 
 ENDPOINT = "fal-ai/flux/schnell"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from app.cli.batch.rows import Flaw, Row, parse_json
+from app.batches.rows import Flaw, Row, parse_json
 
 _SEED = "seed"
 _INLINE = "sync_mode"

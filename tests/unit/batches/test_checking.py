@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 
 from app.api.fal.endpoints import EndpointTable
-from app.api.fal.openapi import document
-from app.cli.batch.checking import EndpointInput, Task, check_rows
-from app.cli.batch.rows import Row
+from app.api.fal.openapi import described, document
+from app.batches.checking import EndpointInput, Task, check_rows
+from app.batches.rows import Row
 from app.config import load_settings
 
 SCHNELL, ESRGAN, EDIT = "fal-ai/flux/schnell", "fal-ai/esrgan", "fal-ai/flux/dev/image-to-image"
-LOCAL = Path(__file__).resolve().parents[4] / "configs" / "local.yaml"
+LOCAL = Path(__file__).resolve().parents[3] / "configs" / "local.yaml"
 ENDPOINTS = EndpointTable(load_settings(LOCAL))
-INPUTS = {name: EndpointInput(document(ENDPOINTS.find(name), "http://here")) for name in (SCHNELL, ESRGAN, EDIT)}
+KNOWN = {name: described(ENDPOINTS.find(name)) for name in (SCHNELL, ESRGAN, EDIT)}
+INPUTS = {name: EndpointInput(document(about, "http://here")) for name, about in KNOWN.items()}
 
 
 def checked(*rows: dict[str, Any], endpoint: str = SCHNELL, is_text: bool = False) -> tuple[list[Task], list[str]]:

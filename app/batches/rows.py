@@ -48,21 +48,32 @@ class FlawedRowsError(BadRequestError):
 
 
 def read_rows(path: Path, *, endpoint: str) -> tuple[list[Row], list[Flaw]]:
-    """The rows of the file, and what is wrong with those that are none; `endpoint` is for rows that name none.
+    """The rows of a file, which are CSV if it is named so, and what is wrong with those that are none."""
+    return parse_rows(_text_of(path), endpoint=endpoint, is_csv=path.suffix.lower() == _CSV)
+
+
+def parse_rows(text: str, *, endpoint: str, is_csv: bool) -> tuple[list[Row], list[Flaw]]:
+    """The rows of a text, and what is wrong with those that are none; `endpoint` is for rows that name none.
 
     Values that are null, and empty cells, count as left out. A row without an `id` is named by its line.
     """
-    text = path.read_text(encoding="utf-8-sig")
-    found = _cells(text) if path.suffix.lower() == _CSV else _objects(text)
+    found = _cells(text) if is_csv else _objects(text)
     rows: list[Row] = []
     flaws: list[Flaw] = []
     for line, values in found:
-        row = values if isinstance(values, str) else _row(line, values, endpoint, is_text=path.suffix.lower() == _CSV)
+        row = values if isinstance(values, str) else _row(line, values, endpoint, is_text=is_csv)
         if isinstance(row, Row):
             rows.append(row)
         else:
             flaws.append(Flaw(line, row))
     return rows, flaws + list(_repeated(rows))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRequestError(f"{path.name}: not UTF-8 at byte {error.start}") from error
 
 
 def _objects(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
@@ -73,8 +84,11 @@ def _objects(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
 
 def parse_json(content: str) -> Any:
     """The value, if it can travel as JSON again; raises ValueError."""
-    value = json.loads(content)
-    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    try:
+        value = json.loads(content)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError as error:
+        raise ValueError("it has too many levels") from error
     return value
 
 

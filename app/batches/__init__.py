@@ -1,0 +1,1 @@
+"""Batches: many rows of inputs, read and checked before any of them runs."""
