@@ -8,19 +8,15 @@ from typing import Any
 import pytest
 from fal_server import fal_server
 
-FOLDER = Path(__file__).parent / "javascript"
-
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def results() -> Any:
+def results(javascript: Path) -> Any:
     """What came of the client's calls, by name."""
-    if not (FOLDER / "node_modules").exists():
-        subprocess.run(["npm", "ci"], cwd=FOLDER, check=True, capture_output=True)
     with fal_server() as url:
-        command = ["node", "calls.mjs", url]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=240)
+        command = ["node", "node.mjs", url]
+        done = subprocess.run(command, cwd=javascript, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -20,6 +20,7 @@ from app.errors import (
     OverloadedError,
     ReplicaLostError,
     StartTimeoutError,
+    StoreUnavailableError,
     UnauthorizedError,
     UnknownRequestError,
 )
@@ -63,6 +64,7 @@ GONE, GONE_HEADERS = request_error("Request was cancelled", "client_cancelled")
 LATE, LATE_HEADERS = request_error("Request timed out", "request_timeout")
 FULL, FULL_HEADERS = request_error("come back", "concurrent_requests_limit")
 DIED, DIED_HEADERS = request_error("it died", "runner_disconnected")
+NO_STORE, NO_STORE_HEADERS = request_error("no store", "internal_server_error")
 ODD, ODD_HEADERS = request_error("Internal server error", "internal_error")
 
 ROWS = (
@@ -102,7 +104,20 @@ ROWS = (
         FULL,
         FULL_HEADERS | {"Retry-After": "2"},
     ),
-    Row("a lost replica is the server's error", ReplicaLostError("it died"), 503, DIED, DIED_HEADERS),
+    Row(
+        "a lost replica is the server's error",
+        ReplicaLostError("it died"),
+        503,
+        DIED,
+        DIED_HEADERS | {"Retry-After": "1"},
+    ),
+    Row(
+        "a store that cannot be reached may be there again soon",
+        StoreUnavailableError("no store"),
+        503,
+        NO_STORE,
+        NO_STORE_HEADERS | {"Retry-After": "1"},
+    ),
     Row("anything else", DarkroomError("Internal server error"), 500, ODD, ODD_HEADERS),
 )
 

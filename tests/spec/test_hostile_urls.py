@@ -9,85 +9,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fakes import MemoryBlobStore
+from hostile import corpus
 
 from app.api.addresses import is_public, resolve
 from app.api.fetch import GuardedFetcher
 from app.config import FetchSettings
 from app.errors import InvalidInputError
-
-HOSTILE_URLS = [
-    # not HTTP
-    "file:///etc/passwd",
-    "FILE:///etc/passwd",
-    "ftp://8.8.8.8/a.png",
-    "gopher://127.0.0.1:6379/_FLUSHALL",
-    "dict://127.0.0.1:11211/stats",
-    "unix:///var/run/docker.sock",
-    "javascript:alert(1)",
-    "ws://8.8.8.8/a.png",
-    "//127.0.0.1/a.png",
-    "/etc/passwd",
-    "a.png",
-    "",
-    "http:",
-    "http://",
-    "http:///a.png",
-    "https://[",
-    "http://[::1",
-    "http://8.8.8.8:99999/",
-    "http://8.8.8.8:port/",
-    "http://a\x00b/",
-    "http://a b/",
-    # this machine
-    "http://localhost/",
-    "http://LOCALHOST/",
-    "http://localhost./",
-    "http://127.0.0.1/",
-    "http://127.0.0.1:8265/api/jobs",
-    "http://user:password@127.0.0.1/",
-    "http://8.8.8.8@127.0.0.1/",
-    "http://127.1/",
-    "http://127.0.1/",
-    "http://2130706433/",
-    "http://0x7f000001/",
-    "http://0x7f.0.0.1/",
-    "http://0177.0.0.1/",
-    "http://017700000001/",
-    "http://127.255.255.254/",
-    "http://0.0.0.0/",
-    "http://0/",
-    "http://[::1]/",
-    "http://[::]/",
-    "http://[0:0:0:0:0:0:0:1]/",
-    "http://[::ffff:127.0.0.1]/",
-    "http://[::ffff:7f00:1]/",
-    "http://[::127.0.0.1]/",
-    "http://[64:ff9b::127.0.0.1]/",
-    "http://[2002:7f00:1::]/",
-    "http://\uff11\uff12\uff17.0.0.1/",
-    "http://127\u30020\u30020\u30021/",
-    "http://\u2460\u2461\u2466.0.0.1/",
-    # the neighbourhood
-    "http://10.0.0.1/",
-    "http://172.16.0.1/",
-    "http://192.168.1.1/",
-    "http://100.64.0.1/",
-    "http://169.254.169.254/latest/meta-data/",
-    "http://2852039166/",
-    "http://[::ffff:169.254.169.254]/",
-    "http://[fe80::1]/",
-    "http://[fc00::1]/",
-    "http://[fd00:ec2::254]/",
-    "http://[fec0::1]/",
-    # nobody, or everybody
-    "http://224.0.0.1/",
-    "http://255.255.255.255/",
-    "http://240.0.0.1/",
-    "http://198.18.0.1/",
-    "http://192.0.2.1/",
-    "http://[ff02::1]/",
-    "http://[2001:db8::1]/",
-]
 
 PRIVATE_ADDRESSES = [
     "127.0.0.1",
@@ -134,12 +61,12 @@ def guarded(network: Recorder) -> GuardedFetcher:
     )
 
 
-@pytest.mark.parametrize("url", HOSTILE_URLS)
+@pytest.mark.parametrize("url", corpus("urls"), ids=ascii)
 async def test_hostile_url_is_refused_before_anything_is_sent(url: str) -> None:
     """The URL is answered with file_download_error on image_url, and no request leaves."""
     network = Recorder()
     with pytest.raises(InvalidInputError) as refused:
-        await guarded(network).fetch(url, own_base="http://darkroom")
+        await guarded(network).fetch(url.replace("{canary}", "9"), own_base="http://darkroom")
 
     (issue,) = refused.value.issues
     assert (issue.loc, issue.issue_type) == (("body", "image_url"), "file_download_error")

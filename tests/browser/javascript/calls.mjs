@@ -1,32 +1,16 @@
-// Drives the unmodified JavaScript client through the proxy protocol, and prints what came of it as JSON.
-import { createFalClient } from "@fal-ai/client";
-import WebSocket from "ws";
-
-const [base] = process.argv.slice(2);
+// What the unmodified JavaScript client does through the proxy protocol, the same in Node and in a page.
+export const REALTIME_URL = "wss://fal.run";
 const ENDPOINT = "fal-ai/flux/schnell";
 const size = { width: 64, height: 80 };
 
-// The one call that the proxy protocol does not cover.
-globalThis.WebSocket = class extends WebSocket {
-  constructor(url, protocols) {
-    super(url.replace("wss://fal.run", `${base.replace("http", "ws")}/run`), protocols);
-  }
-};
+const fetched = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 
-const fal = createFalClient({
-  credentials: "any:key",
-  proxyUrl: { url: `${base}/api/fal/proxy`, when: "always" },
-  suppressLocalCredentialsWarning: true,
-});
-
-const fetched = async (url) => Buffer.from(await (await fetch(url)).arrayBuffer());
-
-async function run() {
+async function run(fal) {
   const { data, requestId } = await fal.run(ENDPOINT, { input: { prompt: "a", seed: 3, image_size: size } });
   return { seed: data.seed, hasId: Boolean(requestId), bytes: (await fetched(data.images[0].url)).length };
 }
 
-async function subscribe(mode) {
+async function subscribe(fal, mode) {
   const seen = [];
   const { data } = await fal.subscribe(ENDPOINT, {
     input: { prompt: `subscribe ${mode}`, seed: 4, image_size: size },
@@ -38,32 +22,33 @@ async function subscribe(mode) {
   return { seed: data.seed, last: seen.at(-1) };
 }
 
-async function cancel() {
+async function cancel(fal) {
   const { request_id: requestId } = await fal.queue.submit(ENDPOINT, { input: { prompt: "endless" }, priority: "low" });
   await fal.queue.cancel(ENDPOINT, { requestId });
   const status = await fal.queue.status(ENDPOINT, { requestId });
   return { status: status.status, type: status.error_type };
 }
 
-async function stream() {
+async function stream(fal) {
   const events = await fal.stream(ENDPOINT, { input: { prompt: "stream", seed: 5, image_size: size } });
   let progress = 0;
   for await (const event of events) progress += "progress" in event;
   return { seed: (await events.done()).seed, progress };
 }
 
-async function upload() {
+async function upload(fal) {
   const url = await fal.storage.upload(new Blob(["hello"], { type: "text/plain" }));
-  return { text: (await fetched(url)).toString() };
+  return { text: new TextDecoder().decode(await fetched(url)) };
 }
 
-async function uploadInParts() {
-  const data = Buffer.alloc(91 * 1024 * 1024, 7);
+async function uploadInParts(fal) {
+  const data = new Uint8Array(91 * 1024 * 1024).fill(7);
   const url = await fal.storage.upload(new Blob([data], { type: "application/octet-stream" }));
-  return { same: (await fetched(url)).equals(data) };
+  const found = await fetched(url);
+  return { same: found.length === data.length && found.every((octet) => octet === 7) };
 }
 
-async function invalid() {
+async function invalid(fal) {
   try {
     await fal.run(ENDPOINT, { input: {} });
   } catch (error) {
@@ -71,7 +56,7 @@ async function invalid() {
   }
 }
 
-async function realtime() {
+async function realtime(fal) {
   return await new Promise((resolve, reject) => {
     const connection = fal.realtime.connect(ENDPOINT, {
       connectionKey: "test",
@@ -86,16 +71,16 @@ async function realtime() {
   });
 }
 
-const results = {
-  run: await run(),
-  polled: await subscribe("polling"),
-  streamed: await subscribe("streaming"),
-  cancel: await cancel(),
-  stream: await stream(),
-  upload: await upload(),
-  uploadInParts: await uploadInParts(),
-  invalid: await invalid(),
-  realtime: await realtime(),
-};
-console.log(JSON.stringify(results));
-process.exit(0);
+export async function everyCall(fal) {
+  return {
+    run: await run(fal),
+    polled: await subscribe(fal, "polling"),
+    streamed: await subscribe(fal, "streaming"),
+    cancel: await cancel(fal),
+    stream: await stream(fal),
+    upload: await upload(fal),
+    uploadInParts: await uploadInParts(fal),
+    invalid: await invalid(fal),
+    realtime: await realtime(fal),
+  };
+}
