@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Protocol
 
 from app.cache.eviction import Entry, TenantShares
+from app.cache.origin import Origin
+from app.cache.weights import software, weights_fingerprint
 from app.config import DarkroomSettings
 from app.generation import Picture, PictureSpec
 
@@ -37,12 +40,17 @@ def exact_key(spec: PictureSpec, *, tenant: str, revision: str) -> str:
 
 
 def model_revision(settings: DarkroomSettings, variant: str) -> str:
-    """A name for the weights of a variant, for how it computes with them, and for the upscaler behind it."""
-    drawing = settings.variants.get(variant)
+    """A name for the weights of a variant, for how it computes with them, and for the upscaler behind it.
+
+    Weights that are not on this machine are known by their source alone.
+    """
+    drawing, upscaler = settings.variants.get(variant), settings.upscaler
     return _digest(
         {
             "variant": drawing.model_dump(mode="json", include=_SHAPING) if drawing is not None else None,
-            "upscaler": settings.upscaler.model_dump(mode="json", include={"source", "max_network_pixels"}),
+            "upscaler": upscaler.model_dump(mode="json", include={"source", "max_network_pixels"}),
+            "weights": [weights_fingerprint(each.source) for each in (drawing, upscaler) if each is not None],
+            "software": software(),
         }
     )
 
@@ -58,6 +66,7 @@ class ExactCache:
         self._max_entries = max_entries
         self._shares = TenantShares(max_entries=max_entries, tenant_bytes=tenant_bytes)
         self._pictures: dict[str, Picture] = {}
+        self._origins: dict[str, Origin] = {}
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -81,14 +90,30 @@ class ExactCache:
     def discard(self, key: str) -> None:
         """Remember the key no longer; unknown keys are ignored."""
         self._pictures.pop(key, None)
+        self._origins.pop(key, None)
         self._shares.discard(key)
 
-    def put(self, key: str, picture: Picture, *, tenant: str) -> None:
-        """Remember the tenant's picture; what saves least for its size gives way."""
+    def discard_matching(self, is_meant: Callable[[Origin, str], bool]) -> tuple[Picture, ...]:
+        """Forget every picture of which that is said, by its origin and its file; returns them."""
+        meant = self._meant(is_meant)
+        for key in meant:
+            self.discard(key)
+        return tuple(meant.values())
+
+    def matching(self, is_meant: Callable[[Origin, str], bool]) -> tuple[Picture, ...]:
+        """Every picture of which that is said, by its origin and its file."""
+        return tuple(self._meant(is_meant).values())
+
+    def put(self, key: str, picture: Picture, *, tenant: str, origin: Origin | None = None) -> None:
+        """Remember the tenant's picture, and where it came from; what saves least for its size gives way."""
         entry = Entry(key=key, tenant=tenant, byte_count=picture.byte_count, gpu_ms=picture.receipt.gpu_ms)
         self._pictures[key] = picture
+        self._origins[key] = origin or Origin(tenant=tenant)
         for gone in self._shares.insert(entry):
-            del self._pictures[gone]
+            del self._pictures[gone], self._origins[gone]
+
+    def _meant(self, is_meant: Callable[[Origin, str], bool]) -> dict[str, Picture]:
+        return {key: made for key, made in self._pictures.items() if is_meant(self._origins[key], made.blob_key)}
 
 
 def _digest(content: dict[str, object]) -> str:

@@ -62,6 +62,11 @@ def encoder_revision(folder: Path, *, dtype: str) -> str:
     return _digest(dtype, *(f"{path.name} {_content(path)}" for path in parts))
 
 
+def folder_revision(folder: Path) -> str:
+    """A name for everything in a model folder."""
+    return _content(folder)
+
+
 def weigh_components(folder: Path, shared: Mapping[str, ComponentKey], *, dtype: str, quantization: str) -> Footprint:
     """What the model will take in memory, read off its files without loading them."""
     itemsize: int = getattr(torch, dtype).itemsize

@@ -8,15 +8,18 @@ from app.inference.pipelines.contract import PromptEmbedding, StepPipeline
 
 
 class EmbeddingCache:
-    """The most recent prompt embeddings of the pipelines of one device; lossless, for one thread."""
+    """The most recent prompt embeddings of the pipelines of one device; lossless, for one thread.
+
+    Those with different salts share none, so that no tenant learns by the time that another's prompt is known.
+    """
 
     def __init__(self, max_entries: int = 256) -> None:
         self._max_entries = max_entries
         self._entries: OrderedDict[Hashable, PromptEmbedding] = OrderedDict()
 
-    def embedding(self, pipeline: StepPipeline, spec: PictureSpec) -> PromptEmbedding:
+    def embedding(self, pipeline: StepPipeline, spec: PictureSpec, *, salt: str = "") -> PromptEmbedding:
         """The embedding of the spec's prompts, computed when no pipeline with the same encoders has done it."""
-        key = pipeline.embedding_key(spec)
+        key = (salt, pipeline.embedding_key(spec))
         found = self._entries.get(key)
         if found is None:
             found = self._entries[key] = pipeline.encode(spec)

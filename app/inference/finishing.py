@@ -59,7 +59,7 @@ class FinishingStage:
         started_s = self._clock()
         data = await asyncio.get_running_loop().run_in_executor(self._device, self._finished, job, source)
         upscaled_s = self._stage("upscale", job, started_s)
-        key = self._keys.content_key(data, job.spec.image_format.value)
+        key = self._keys.content_key(data, job.spec.image_format.value, salt=job.file_salt)
         await self._blobs.put(key, data)
         if source_key == self._keys.scratch_key(job.job_id):
             await self._blobs.delete(source_key)

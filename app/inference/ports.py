@@ -22,10 +22,14 @@ class Blobs(Protocol):
 class Keys(Protocol):
     """How files are named."""
 
-    def content_key(self, data: bytes, extension: str) -> str:
-        """The key of a finished picture."""
+    def content_key(self, data: bytes, extension: str, *, salt: str = "") -> str:
+        """The key of a finished picture; `salt` is that of its job."""
         ...
 
     def scratch_key(self, job_id: str) -> str:
         """The key of a job's unfinished picture."""
+        ...
+
+    def latents_key(self, job_id: str, step: int) -> str:
+        """The key of the latents that a job's picture had after so many steps."""
         ...

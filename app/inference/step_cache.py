@@ -24,6 +24,8 @@ from app.inference.pipelines.wrapping import WrappedPipeline
 class _Traced(SampleState):
     """A state that knows when the network spoke last, and by how much its answer turns per unit of sigma."""
 
+    is_its_latents = False
+
     asked_at: int = 0
     slope: torch.Tensor | None = None
     turning: float = math.inf

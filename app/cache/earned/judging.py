@@ -7,11 +7,20 @@ from typing import Protocol
 class Judge(Protocol):
     """An image-text model, the built-in model's own judge, or a person."""
 
-    async def shows(self, blob_key: str, prompt: str) -> bool | None:
-        """Whether the stored picture shows the prompt; None when the judge cannot tell.
+    @property
+    def revision(self) -> str:
+        """A name for the judge and its threshold: what one has found says nothing about another."""
+        ...
+
+    def can_judge(self, prompt: str) -> bool:
+        """Whether verdicts on pictures for this prompt can be had.
 
         A hit that it cannot judge belongs to no audited population, and must not be served.
         """
+        ...
+
+    async def shows(self, blob_key: str, prompt: str) -> bool | None:
+        """Whether the stored picture shows the prompt; None when there is no verdict, as on a file that is gone."""
         ...
 
 

@@ -1,7 +1,8 @@
 """What an index of prompts promises."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +49,21 @@ class NominationIndex(Protocol):
 
     def __len__(self) -> int:
         """How many entries there are."""
+        ...
+
+
+class SavedIndex(NominationIndex, Protocol):
+    """An index that can write what it has built, where building that anew takes long."""
+
+    def save(self, path: Path) -> bool:
+        """Write what was built to find `entries` to a file; false, and nothing is written, where there is no need."""
+        ...
+
+    def load(self, path: Path, keys: Sequence[str]) -> bool:
+        """Be what `save` wrote when these were the keys of `entries`, in their order; the index is empty before.
+
+        False, and still empty, when the file is not there, damaged, or of something else.
+        """
         ...
 
 

@@ -7,11 +7,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from app.cache.index.contract import NominationIndex, Nominee, Stored, Vector, stored
+from app.cache.index.contract import Nominee, SavedIndex, Stored, Vector, stored
 from app.cache.index.journal import Change, append, replay
 
 _SNAPSHOT = "snapshot-"
 _JOURNAL = "journal-"
+_BUILT = "built-"
 _CHANGES_BEFORE_SNAPSHOT = 50_000
 
 
@@ -19,11 +20,12 @@ class DurableIndex:
     """Writes every change of the index to a folder of its own, before the index has it.
 
     A snapshot is complete or not there at all: it is renamed into place once it is on the disk. The number in its name
-    is that of the journal which goes on from it. Every so many changes there is a new one.
+    is that of the journal which goes on from it. Every so many changes there is a new one. Beside it is what the index
+    has built, where that takes long; without it, or when it is damaged, it is built from the snapshot.
     """
 
     def __init__(
-        self, folder: Path, index: NominationIndex, *, changes_before_snapshot: int = _CHANGES_BEFORE_SNAPSHOT
+        self, folder: Path, index: SavedIndex, *, changes_before_snapshot: int = _CHANGES_BEFORE_SNAPSHOT
     ) -> None:
         """Open the folder and bring what it holds into the empty index."""
         self._folder = folder
@@ -31,7 +33,7 @@ class DurableIndex:
         self._changes_before_snapshot = changes_before_snapshot
         folder.mkdir(parents=True, exist_ok=True)
         self._number = max((_number(path) for path in folder.glob(f"{_SNAPSHOT}*[0-9]")), default=0)
-        self._recover(_SNAPSHOT)
+        self._recover_snapshot()
         self._changes = self._recover(_JOURNAL)
         self._journal: BinaryIO = self._path(_JOURNAL).open("ab")
         self._forget_others()
@@ -69,6 +71,7 @@ class DurableIndex:
             for key, vector in self._index.entries():
                 append(file, Change(key, vector))
             os.fsync(file.fileno())
+        self._index.save(self._folder / f"{_BUILT}{self._number + 1}")
         self._journal.close()
         self._number += 1
         unfinished.rename(self._path(_SNAPSHOT))
@@ -86,6 +89,13 @@ class DurableIndex:
             self.snapshot()
         append(self._journal, change)
         self._changes += 1
+
+    def _recover_snapshot(self) -> None:
+        if self._path(_BUILT).exists() and self._path(_SNAPSHOT).exists():
+            keys = [change.key for change in replay(self._path(_SNAPSHOT))]
+            if self._index.load(self._path(_BUILT), keys):
+                return
+        self._recover(_SNAPSHOT)
 
     def _recover(self, kind: str) -> int:
         changes = 0
@@ -105,9 +115,9 @@ class DurableIndex:
         return self._folder / f"{kind}{self._number}"
 
     def _forget_others(self) -> None:
-        kept = {self._path(_SNAPSHOT), self._path(_JOURNAL)}
+        kept = {self._path(kind) for kind in (_SNAPSHOT, _JOURNAL, _BUILT)}
         for path in self._folder.iterdir():
-            if path not in kept and path.name.startswith((_SNAPSHOT, _JOURNAL, "unfinished")):
+            if path not in kept and path.name.startswith((_SNAPSHOT, _JOURNAL, _BUILT, "unfinished")):
                 path.unlink()
 
 

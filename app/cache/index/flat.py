@@ -1,6 +1,7 @@
 """The exact index: every vector is compared, which is fast enough for some ten thousand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -87,6 +88,14 @@ class FlatIndex:
         """Everything that is stored, for the one who writes."""
         rows = self._rows
         return ((key, rows.matrix[place].astype(np.float16)) for key, place in list(self._places.items()))
+
+    def save(self, path: Path) -> bool:
+        """False: a matrix is built as fast as it is read."""
+        return False
+
+    def load(self, path: Path, keys: Sequence[str]) -> bool:
+        """False."""
+        return False
 
     def _move(self) -> None:
         rows = _Rows(self._dimensions, max(_FIRST_ROWS, 2 * len(self._places)))

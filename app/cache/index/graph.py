@@ -1,12 +1,14 @@
 """The approximate index: a graph of neighbours, whose search time hardly grows with its size."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from usearch.index import Index
 
 from app.cache.index.contract import Nominee, Stored, Vector, directed, stored
+from app.cache.index.sealing import seal, unseal
 
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 128
@@ -22,6 +24,7 @@ class _Graph:
     """
 
     def __init__(self, dimensions: int) -> None:
+        self.dimensions = dimensions
         self.index = Index(
             ndim=dimensions,
             metric="ip",
@@ -60,6 +63,20 @@ class _Graph:
     def vector(self, node: int) -> Stored:
         with self._inside:
             return np.asarray(self.index.get(node), dtype=np.float16).reshape(-1)
+
+    def save(self, path: Path, nodes: Iterable[int]) -> None:
+        with self._inside:
+            self.index.save(path)
+            seal(path, (self._next, self.removed, *nodes))
+
+    def load(self, path: Path, keys: Sequence[str]) -> dict[str, int]:
+        """The nodes of the keys; raises ValueError when it is another graph."""
+        self._next, self.removed, *nodes = unseal(path)
+        self.index.load(path)
+        if self.index.ndim != self.dimensions or len({*nodes}) != len(self.index) or len(nodes) != len(keys):
+            raise ValueError("a graph of something else")
+        self.keys = dict(zip(nodes, keys, strict=True))
+        return dict(zip(keys, nodes, strict=True))
 
 
 class GraphIndex:
@@ -104,6 +121,21 @@ class GraphIndex:
         """Everything that is stored, for the one who writes."""
         graph = self._graph
         return ((key, graph.vector(node)) for key, node in list(self._nodes.items()))
+
+    def save(self, path: Path) -> bool:
+        """Write the graph."""
+        self._graph.save(path, self._nodes.values())
+        return True
+
+    def load(self, path: Path, keys: Sequence[str]) -> bool:
+        """Be the graph that was written, which is as fast as reading it."""
+        graph = _Graph(self._dimensions)
+        try:
+            self._nodes = graph.load(path, keys)
+        except (ValueError, RuntimeError):
+            return False
+        self._graph = graph
+        return True
 
     def _drop(self, node: int) -> None:
         self._graph.remove(node)

@@ -1,10 +1,11 @@
 """The exact index while it is small, the graph once it is not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from app.cache.index.contract import NominationIndex, Nominee, Stored, Vector
+from app.cache.index.contract import Nominee, SavedIndex, Stored, Vector
 from app.cache.index.flat import FlatIndex
 from app.cache.index.graph import GraphIndex
 
@@ -17,7 +18,7 @@ class GrowingIndex:
     def __init__(self, dimensions: int, *, flat_up_to: int = FLAT_UP_TO) -> None:
         self._dimensions = dimensions
         self._flat_up_to = flat_up_to
-        self._index: NominationIndex = FlatIndex(dimensions)
+        self._index: SavedIndex = FlatIndex(dimensions)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -44,6 +45,18 @@ class GrowingIndex:
     def entries(self) -> Iterator[tuple[str, Stored]]:
         """Everything that is stored, for the one who writes."""
         return self._index.entries()
+
+    def save(self, path: Path) -> bool:
+        """Write the graph, where it is one."""
+        return self._index.save(path)
+
+    def load(self, path: Path, keys: Sequence[str]) -> bool:
+        """Be the graph that was written."""
+        graph = GraphIndex(self._dimensions)
+        if not graph.load(path, keys):
+            return False
+        self._index = graph
+        return True
 
     def _grow(self) -> None:
         graph = GraphIndex(self._dimensions)

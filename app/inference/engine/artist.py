@@ -13,6 +13,7 @@ from app.inference.engine.memory import DeviceMemory, is_out_of_memory
 from app.inference.engine.variant import EngineVariant
 from app.inference.pictures import encode_picture
 from app.inference.pipelines.contract import SampleState, StepPipeline
+from app.inference.trajectories import resumed
 from app.telemetry.events import BatchSplit, Observer, StageDone, StepDone
 
 Result = TypeVar("Result")
@@ -79,7 +80,8 @@ class Artist:
             self._fail(work, error)
             return
         decode_s = self._stage(work, "decode", started_s)
-        work.emit(Drawing(job=work.job, pixels=pixels, receipt=self._receipt(work, decode_s)))
+        receipt = self._receipt(work, decode_s)
+        work.emit(Drawing(job=work.job, pixels=pixels, receipt=receipt, latents=work.kept))
 
     def leave(self, work: EngineJob) -> None:
         """Let the job's model go, where it has one."""
@@ -91,7 +93,8 @@ class Artist:
         if work.pipeline is None:
             work.pipeline = self._variants[work.key.variant].pipeline()
         pipeline, spec = work.pipeline, work.job.spec
-        return pipeline.prepare(spec, self._embeddings.embedding(pipeline, spec), work.order.source)
+        embedding = self._embeddings.embedding(pipeline, spec, salt=work.job.file_salt)
+        return _begun(work, pipeline.prepare(spec, embedding, work.order.source))
 
     def _step(self, works: list[EngineJob]) -> list[EngineJob]:
         started_s, spent_s = self._clock(), self._effort()
@@ -105,6 +108,7 @@ class Artist:
         for work, old, new in zip(works, before, after, strict=True):
             work.state = new
             work.tally.step(started_s, ended_s, batch=len(works))
+            work.keep_latents()
             self._report(work, old, new)
         self._observe(_step_done(works, started_s=started_s, ended_s=ended_s, predicted_s=predicted_s))
         return works
@@ -158,10 +162,12 @@ class Artist:
 
     def _receipt(self, work: EngineJob, decode_s: float) -> Receipt:
         steps, tally = _state(work).steps, work.tally
+        taken = steps - work.skipped_steps
         return Receipt(
             variant=work.key.variant,
             steps=steps,
-            batch_size=round(tally.pictures / steps, 2) if steps else 1.0,
+            skipped_steps=work.skipped_steps,
+            batch_size=round(tally.pictures / taken, 2) if taken else 1.0,
             denoise_s=tally.denoise_s,
             paused_s=tally.paused_s,
             decode_s=decode_s,
@@ -185,6 +191,19 @@ class Artist:
             error = GenerationFailedError("the device has not enough memory for a picture of this size")
         work.emit(failed(work.job, error))
         return []
+
+
+def _begun(work: EngineJob, state: SampleState) -> SampleState:
+    """The state where the job's picture begins: further on where that can be, which nobody's picture depends on."""
+    start = work.job.latents.start
+    if start is None or work.order.start is None:
+        return state
+    try:
+        state = resumed(state, work.order.start, start.step)
+    except ValueError:
+        logger.warning("job %s begins from noise", work.job_id, exc_info=True)
+    work.skipped_steps = state.step
+    return state
 
 
 def _state(work: EngineJob) -> SampleState:

@@ -1,13 +1,16 @@
 """The engine of one replica, as the rest of its process sees it."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+import torch
 from PIL import Image
 
+from app.errors import DarkroomError
 from app.generation import EngineEvent, ImageFormat, Job, JobDrawn, JobFailed, Task
 from app.inference.engine.artist import Artist
 from app.inference.engine.jobs import Drawing, EngineJob, Order, cancelled, failed
@@ -18,9 +21,13 @@ from app.inference.engine.thread import DeviceThread
 from app.inference.engine.variant import EngineVariant
 from app.inference.pictures import decode_picture, encode_picture
 from app.inference.ports import Blobs, Keys
+from app.inference.trajectories import pack, unpack
+from app.latents import KeptLatents
 from app.telemetry.events import Event, Observer, StageDone, ignore
 
 Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
 
 
 class _Group:
@@ -85,8 +92,8 @@ class StepEngine:
         group = _Group(jobs)
         self._groups.update(dict.fromkeys(group.unfinished, group))
         for job in jobs:
-            if job.spec.task is Task.IMAGE_TO_IMAGE and job.spec.source_key is not None:
-                self._start(self._take_in_with_source(job, group, job.spec.source_key))
+            if _source_key(job) is not None or job.latents.start is not None:
+                self._start(self._take_in_with_files(job, group))
             else:
                 self._take_in(Order(job=job), group)
         try:
@@ -113,9 +120,9 @@ class StepEngine:
         """Let go of the device after the step under way; jobs that are left end as cancelled."""
         self._device.close()
 
-    async def _take_in_with_source(self, job: Job, group: _Group, source_key: str) -> None:
+    async def _take_in_with_files(self, job: Job, group: _Group) -> None:
         try:
-            order = Order(job=job, source=await self._source(source_key))
+            order = Order(job=job, source=await self._source(_source_key(job)), start=await self._latents_of(job))
         except Exception as error:
             self._tell(group, failed(job, error))
         else:
@@ -130,9 +137,21 @@ class StepEngine:
         group.works[job.job_id] = work
         self._device.submit(work)
 
-    async def _source(self, source_key: str) -> Image.Image:
+    async def _source(self, source_key: str | None) -> Image.Image | None:
+        if source_key is None:
+            return None
         data = await self._blobs.read(source_key)
         return await asyncio.to_thread(decode_picture, data, max_bytes=len(data), max_pixels=self._max_source_pixels)
+
+    async def _latents_of(self, job: Job) -> torch.Tensor | None:
+        """Those that the job begins with; None, from noise, where they cannot be had."""
+        if job.latents.start is None:
+            return None
+        try:
+            return await asyncio.to_thread(unpack, await self._blobs.read(job.latents.start.blob_key))
+        except (DarkroomError, ValueError):
+            logger.warning("job %s begins from noise", job.job_id, exc_info=True)
+            return None
 
     def _observe(self, event: Event) -> None:
         """What happens to jobs: it is told with the next news of one of them, without waking anybody for it."""
@@ -168,14 +187,34 @@ class StepEngine:
         delivered = spec.is_drawn_to_size
         image_format = spec.image_format if delivered else ImageFormat.PNG
         data = await asyncio.to_thread(encode_picture, drawing.pixels, image_format, quality=spec.quality)
-        key = self._keys.content_key(data, image_format.value) if delivered else self._keys.scratch_key(job_id)
+        key = self._keys.scratch_key(job_id)
+        if delivered:
+            key = self._keys.content_key(data, image_format.value, salt=drawing.job.file_salt)
         await self._blobs.put(key, data)
         self._observer(
             StageDone(job_id=job_id, stage="store", variant=spec.variant, started_s=started_s, ended_s=self._clock())
         )
-        return JobDrawn(job_id=job_id, blob_key=key, byte_count=len(data), delivered=delivered, receipt=drawing.receipt)
+        kept = [await self._keep(job_id, step, latents) for step, latents in drawing.latents.items()]
+        return JobDrawn(
+            job_id=job_id,
+            blob_key=key,
+            byte_count=len(data),
+            delivered=delivered,
+            receipt=drawing.receipt,
+            latents=tuple(kept),
+        )
+
+    async def _keep(self, job_id: str, step: int, latents: torch.Tensor) -> KeptLatents:
+        data, key = await asyncio.to_thread(pack, latents), self._keys.latents_key(job_id, step)
+        await self._blobs.put(key, data)
+        return KeptLatents(step=step, blob_key=key, byte_count=len(data))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _source_key(job: Job) -> str | None:
+    """The file that the job's picture is drawn from."""
+    return job.spec.source_key if job.spec.task is Task.IMAGE_TO_IMAGE else None

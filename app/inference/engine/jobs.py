@@ -1,9 +1,10 @@
 """A job inside the engine: where it stands, what it has cost, and who is told."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+import torch
 from PIL import Image
 
 from app.errors import ConfigurationError, DarkroomError, GenerationFailedError, JobCancelledError
@@ -17,19 +18,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A job with its input picture, where it has one."""
+    """A job with its input picture, where it has one, and the latents that it begins with, where those are had."""
 
     job: Job
     source: Image.Image | None = None
+    start: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """A picture in native size that is not stored yet."""
+    """A picture in native size that is not stored yet, and its latents after the steps that were to be kept."""
 
     job: Job
     pixels: Pixels
     receipt: Receipt
+    latents: Mapping[int, torch.Tensor] = field(default_factory=dict)
 
 
 Emit = Callable[[EngineEvent | Drawing], object]
@@ -63,10 +66,12 @@ class EngineJob:
     """An order on its way; it has a `pipeline` and a `state` once it has begun. Any thread may set `is_cancelled`.
 
     `key` is what it shares with the jobs that it can be stepped with, `urgency` sorts jobs, the most urgent first.
+    `kept` are latents of its way by their step, of which it took all but the first `skipped_steps` itself.
     """
 
     __slots__ = (
-        "emit", "is_cancelled", "is_draining", "job", "job_id", "key", "order", "pipeline", "state", "tally", "urgency",
+        "emit", "is_cancelled", "is_draining", "job", "job_id", "kept", "key", "order", "pipeline", "skipped_steps",
+        "state", "tally", "urgency",
     )  # fmt: skip
 
     def __init__(self, *, order: Order, emit: Emit) -> None:
@@ -79,6 +84,8 @@ class EngineJob:
         self.pipeline: StepPipeline | None = None
         self.state: SampleState | None = None
         self.tally = Tally()
+        self.kept: dict[int, torch.Tensor] = {}
+        self.skipped_steps = 0
         self.is_draining = False
         self.is_cancelled = False
 
@@ -96,6 +103,12 @@ class EngineJob:
     def is_denoised(self) -> bool:
         """Whether all its steps are done."""
         return self.state is not None and self.state.steps_left == 0
+
+    def keep_latents(self) -> None:
+        """Keep those of now, where they were asked for and say where to go on."""
+        state = self.state
+        if state is not None and state.is_its_latents and state.step in self.job.latents.kept_steps:
+            self.kept[state.step] = state.latents.cpu()
 
     @property
     def candidate(self) -> Candidate:

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from PIL import Image
@@ -43,6 +43,9 @@ class SampleState:
     guidance_scale: float
     loras: tuple[Lora, ...] = ()
     velocity: torch.Tensor | None = None
+
+    is_its_latents: ClassVar[bool] = True
+    """Whether the latents and the step are all that the rest of the way depends on."""
 
     @property
     def steps(self) -> int:

@@ -17,6 +17,14 @@ def test_equal_keys_share_one_embedding() -> None:
     assert (first.encoded, second.encoded) == (["a dot", "a line"], [])
 
 
+def test_salts_share_nothing() -> None:
+    """What was encoded for one tenant is encoded again for another, who cannot tell by the time that it was known."""
+    cache, pipeline = EmbeddingCache(), ScriptedPipeline()
+    for salt in ("one", "other", "one", "other"):
+        cache.embedding(pipeline, make_spec(prompt="a dot"), salt=salt)
+    assert pipeline.encoded == ["a dot", "a dot"]
+
+
 def test_the_embedding_used_longest_ago_is_forgotten_first() -> None:
     """Memory stays bounded, and what is in use stays."""
     cache, pipeline = EmbeddingCache(max_entries=2), ScriptedPipeline()

@@ -28,6 +28,8 @@ class ForeignState(SampleState):
     them; `predicted` are the finished ones that its scheduler expects, where it tells.
     """
 
+    is_its_latents = False
+
     run: Run
     predicted: torch.Tensor | None = None
 
