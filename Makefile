@@ -4,12 +4,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -qq
 PICTURE := out.png
 
-BENCHMARKS := $(filter-out %/engine_fuzz.py %/gpu_flux.py, $(wildcard tests/benchmarks/*.py tests/benchmarks/cache/*.py))
+BENCHMARKS := $(filter-out %/engine_fuzz.py %/gpu_flux.py %/cache/replay.py, $(wildcard tests/benchmarks/*.py tests/benchmarks/cache/*.py))
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-cluster test-browser check format bench bench-engine fuzz generated
+.PHONY: help run stop test test-cluster test-browser check format bench bench-engine bench-cache bench-autoscaling fuzz generated
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 — /p' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ test: $(INSTALLED_DEV) ## the suites that start no cluster, in a few minutes
 test-cluster: $(INSTALLED_DEV) ## the whole graph on real Ray Serve, started on this machine
 	@$(BIN)/pytest -m cluster tests/cluster
 
-test-browser: $(INSTALLED_DEV) ## the official JavaScript client in Node, which must be installed
+test-browser: $(INSTALLED_DEV) ## the official JavaScript client in Node and in Chromium; what is not installed is skipped
 	@$(BIN)/pytest -m browser tests/browser
 
 check: $(INSTALLED_DEV) ## format, lint, types, import directions
@@ -45,6 +45,12 @@ bench: $(INSTALLED_DEV) ## one script per claim of the README
 
 bench-engine: $(INSTALLED_DEV) ## the engine beside other servers; hours, or minutes with FLAGS=--quick
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/engine/bench.py $(FLAGS)
+
+bench-cache: $(INSTALLED_DEV) ## caches beside each other on a stream of requests; half an hour, or FLAGS="--requests 300"
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/cache/replay.py $(FLAGS)
+
+bench-autoscaling: $(INSTALLED_DEV) ## scaling beside Ray Serve's; half an hour, recorded load with FLAGS="--traces FOLDER"
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/autoscaling/bench.py $(FLAGS)
 
 fuzz: $(INSTALLED_DEV) ## ten thousand random schedules on the engine; about twenty minutes
 	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/engine_fuzz.py

@@ -18,6 +18,7 @@ from app.inference.finishing import FinishingStage
 from app.inference.upscaling import build_upscaler
 from app.routing.ports import Finished, Slot
 from app.routing.router import Router
+from app.similarity import open_similar
 from app.storage import keys
 from app.storage.blobs import open_blobs
 from app.storage.recent import RecentBlobs
@@ -92,12 +93,15 @@ async def embedded(
         settings=settings.routing,
         observe=observe,
     )
-    gateway = Gateway(settings, generator=router, blobs=blobs, observe=observe)
+    similar = await open_similar(settings.cache, blobs, observe=observe) if settings.cache.asks_similar else None
+    gateway = Gateway(settings, generator=router, blobs=blobs, observe=observe, similar=similar)
     try:
         await gateway.service.start()
         yield gateway.application()
     finally:
         await gateway.service.close()
+        if similar is not None:
+            await similar.close()
         await router.close()
         engine.close()
         finishing.close()

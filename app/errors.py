@@ -5,6 +5,7 @@ DarkroomError
 │   ├── InvalidInputError         422, one issue per field
 │   ├── BadRequestError           400
 │   ├── UnauthorizedError         401
+│   ├── ForbiddenError            403, the key may not do that
 │   ├── NotFoundError             404
 │   │   └── UnknownRequestError   404, no such request id
 │   ├── NotReadyError             400, the result is not there yet
@@ -14,11 +15,13 @@ DarkroomError
 ├── JobCancelledError             499
 ├── StartTimeoutError             504, no slot in the time the caller allowed
 ├── OverloadedError               429, with a time to come back
+│   └── QuotaExceededError        429, the tenant has used up what it may
 ├── ConfigurationError            500, at start-up: the configuration cannot be served
-├── StoreUnavailableError         503, queued requests can neither be kept nor looked up now
+├── StoreUnavailableError         503, requests or files can neither be kept nor looked up now
 ├── LeaseLostError                500, inside: another process works on the request
 └── GenerationFailedError         500
     └── ReplicaLostError          503, the process that made the picture died
+        └── RouterLostError       503, the process that leads to it did; the job itself is above suspicion
 
 Every class passes all its arguments to `super().__init__`, so that it survives pickling
 between processes. Only `detail` may be shown to a client; `str(error)` may not.
@@ -82,6 +85,13 @@ class UnauthorizedError(RequestError):
 
     status = 401
     error_type = "unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """The key is good, but not for this."""
+
+    status = 403
+    error_type = "forbidden"
 
 
 class NotFoundError(RequestError):
@@ -148,6 +158,12 @@ class OverloadedError(DarkroomError):
         return self._retry_after_s
 
 
+class QuotaExceededError(OverloadedError):
+    """The tenant has used up what it may use now; come back after `retry_after_s` seconds."""
+
+    error_type = "rate_limit_exceeded"
+
+
 class ConfigurationError(DarkroomError):
     """The configuration names something that this machine or this build cannot serve."""
 
@@ -155,10 +171,15 @@ class ConfigurationError(DarkroomError):
 
 
 class StoreUnavailableError(DarkroomError):
-    """The job store could not be reached in time, so nothing is known about the request."""
+    """A store could not be reached in time, so nothing is known about the request, or can be kept of it."""
 
     status = 503
     error_type = "internal_server_error"
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds after which the same call may succeed."""
+        return 1.0
 
 
 class LeaseLostError(DarkroomError):
@@ -172,7 +193,16 @@ class GenerationFailedError(DarkroomError):
 
 
 class ReplicaLostError(GenerationFailedError):
-    """The process that worked on the job died."""
+    """The process that worked on the job died; its place is taken by another within seconds."""
 
     status = 503
     error_type = "runner_disconnected"
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds after which the same call may succeed."""
+        return 1.0
+
+
+class RouterLostError(ReplicaLostError):
+    """The process that holds the queues died, which no job of its own can bring about."""

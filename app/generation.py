@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.cache_levels import CacheLevel, CacheLimit
+from app.cache_levels import CacheLevel, CacheLimit, SimilarityEvidence
 from app.errors import DarkroomError
+from app.handling import USUAL, Handling, Webhook
+from app.latents import FROM_NOISE, KeptLatents, LatentsPlan
 
 # Whose the requests are where nobody has to say who they are.
 LOCAL_TENANT = "local"
@@ -61,11 +63,10 @@ class Lora:
 class PictureSpec:
     """Everything that shapes the bytes of one picture; equal specs give equal bytes.
 
-    `width` and `height` are pixels of the delivered picture, `native_width` and
-    `native_height` those at which the model draws it; `source_key` names the input picture
-    in the blob store; `strength` (0, 1] is the share of the steps that an image-to-image
-    run may change; `steps` is zero for an upscale; `loras` act in their order; `quality`
-    is that of the encoding, 1 to 100, or None for the format's usual one.
+    `width` and `height` are pixels of the delivered picture, `native_width` and `native_height` those at which the
+    model draws it; `source_key` names the input picture in the blob store; `strength` (0, 1] is the share of the steps
+    that an image-to-image run may change; `steps` is zero for an upscale; `loras` act in their order; `quality` is that
+    of the encoding, 1 to 100, or None for the format's usual one.
     """
 
     task: Task
@@ -118,9 +119,9 @@ class BatchKey:
 class Job:
     """One picture to make, with what the scheduler needs; all times are epoch seconds.
 
-    `deadline_s` orders work inside a tier; `start_by_s` fails the job when no slot was
-    found before it; `report_steps` asks for an event at every denoising step, `previews`
-    for a small picture in each of these events.
+    `deadline_s` orders work inside a tier; `start_by_s` fails the job when no slot was found before it; `report_steps`
+    asks for an event at every denoising step, `previews` for a small picture in each of these events; `file_salt` goes
+    into the names of its files; `latents` says where the picture begins.
     """
 
     job_id: str
@@ -131,6 +132,9 @@ class Job:
     start_by_s: float | None = None
     report_steps: bool = False
     previews: bool = False
+    file_salt: str = ""
+    latents: LatentsPlan = FROM_NOISE
+    handling: Handling = USUAL
 
     @property
     def urgency(self) -> tuple[float, float, str]:
@@ -148,23 +152,16 @@ def request_of(job_id: str) -> str:
     return job_id.rpartition(".")[0] or job_id
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """The URL that is told what became of a request; files in what it is told are below the base URL `cdn`."""
-
-    url: str
-    cdn: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """What one client call asks for: `num_images` pictures that differ in their seed alone.
 
-    `start_timeout_s` is the longest acceptable wait for a slot, counted from arrival; `inline`
-    asks for the pictures themselves in the answer instead of their URLs, `previews` for small
-    pictures on the way; an `ephemeral` request is forgotten soon after its completion.
-    `seed_is_free` tells that the caller named no seed; `cache` is the most that the caller
-    wants from the cache; `caller` tells the callers of a tenant apart, as far as that is known.
+    `start_timeout_s` is the longest acceptable wait for a slot, counted from arrival; `inline` asks for the pictures
+    themselves in the answer instead of their URLs, `previews` for small pictures on the way; an `ephemeral` request is
+    forgotten soon after its completion. `seed_is_free` tells that the caller named no seed; `cache` is the most that
+    the caller wants from the cache; `caller` tells the callers of a tenant apart, as far as that is known. `file_salt`
+    is a secret of the tenant that goes into the names of its files, so that nobody else can compute one from the same
+    picture.
     """
 
     request_id: str
@@ -179,18 +176,21 @@ class GenerationRequest:
     inline: bool = False
     ephemeral: bool = False
     seed_is_free: bool = False
-    cache: CacheLimit = CacheLimit.CANONICAL
+    cache: CacheLimit = CacheLimit.SIMILAR
     caller: str = ""
+    file_salt: str = ""
     webhook: Webhook | None = None
+    handling: Handling = USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """How a picture was made and what it cost; durations in seconds, `gpu_ms` device milliseconds.
 
-    `gpu_ms` is this picture's share of the device: of each step, its time divided by the
-    pictures in it. `batch_size` is the mean number of pictures in its steps. `denoise_s`
-    sums its own steps, `paused_s` the time in which it had begun and others were stepped.
+    `gpu_ms` is this picture's share of the device: of each step, its time divided by the pictures in it. `batch_size`
+    is the mean number of pictures in its steps. `denoise_s` sums its own steps, `paused_s` the time in which it had
+    begun and others were stepped. `similar` is there when the picture was made for a similar prompt; of its `steps`,
+    the first `skipped_steps` were another picture's.
     """
 
     variant: str
@@ -204,6 +204,8 @@ class Receipt:
     upscale_s: float = 0.0
     gpu_ms: float = 0.0
     replica: str = ""
+    similar: SimilarityEvidence | None = None
+    skipped_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +225,7 @@ class Picture:
 class Generation:
     """The answer to a request: its pictures in seed order; `inference_s` spans first start to last picture.
 
-    `inline` repeats the request's wish, for whoever writes the answer later.
+    `inline` repeats the request's wish, for whoever writes the answer later; its files are gone at `expires_s`.
     """
 
     request_id: str
@@ -232,6 +234,7 @@ class Generation:
     pictures: tuple[Picture, ...]
     inference_s: float
     inline: bool = False
+    expires_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,9 +270,8 @@ JobEvent = JobStarted | JobStep | JobFinished
 class JobDrawn:
     """The model has drawn the job's picture and stored it under `blob_key`.
 
-    `delivered` is true when the stored file is already the finished picture in the size
-    and encoding asked for; otherwise it is a lossless picture in native size that the
-    upscaler has to finish.
+    `delivered` is true when the stored file is already the finished picture in the size and encoding asked for;
+    otherwise it is a lossless picture in native size that the upscaler has to finish.
     """
 
     job_id: str
@@ -277,6 +279,7 @@ class JobDrawn:
     byte_count: int
     delivered: bool
     receipt: Receipt
+    latents: tuple[KeptLatents, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

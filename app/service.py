@@ -2,25 +2,24 @@
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from app.cache.exact import ExactCache
+from app.cache.levels import PictureLevels
+from app.cache.similar.ports import SimilarPictures
 from app.cache_levels import CacheLimit
+from app.compound import CompoundRequest, CompoundResult, QueuedRequest
 from app.config import RoutingSettings
 from app.errors import (
     DarkroomError,
     GenerationFailedError,
     JobCancelledError,
-    OverloadedError,
-    ReplicaLostError,
-    StartTimeoutError,
 )
 from app.generation import (
+    LOCAL_TENANT,
     Generation,
     GenerationRequest,
     Job,
@@ -29,20 +28,22 @@ from app.generation import (
     JobStep,
     Picture,
     Tier,
-    Webhook,
     job_id_of,
 )
+from app.handling import Webhook
 from app.pictures import Generator, Listener, PictureSource
-from app.requests import QueuedRequests
+from app.requests import Director, Directors, Heard, Patience, QueuedRequests
 from app.storage.jobs import JobStore, Once, RequestView
 from app.telemetry.events import Observer, RequestCompleted, RequestReceived, ignore
+from app.tenants.admission import Admission, Everybody
 
 __all__ = ["DarkroomService", "Generator"]
 
 logger = logging.getLogger(__name__)
 
 SEEDS = 2**32
-LOST_REPLICA_PAUSE_S = 1.0
+
+Answer = TypeVar("Answer", Generation, CompoundResult)
 
 
 class DarkroomService:
@@ -52,11 +53,13 @@ class DarkroomService:
         self,
         *,
         generator: Generator,
-        cache: ExactCache,
+        cache: PictureLevels,
+        similar: SimilarPictures | None = None,
         jobs: JobStore,
         routing: RoutingSettings,
         revision: Callable[[str], str],
         cache_limit: CacheLimit = CacheLimit.CANONICAL,
+        admission: Admission | None = None,
         observe: Observer = ignore,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -64,13 +67,19 @@ class DarkroomService:
         max_attempts: int = 5,
     ) -> None:
         self._routing = routing
+        self._admission = admission or Everybody()
         self._observe = observe
         self._clock = clock
-        self._sleep = sleep
+        self._directors = Directors(clock=clock)
+        self._patience = Patience(max_attempts=max_attempts, clock=clock, sleep=sleep)
         self._pictures = PictureSource(
-            generator=generator, cache=cache, revision=revision, observe=observe, limit=cache_limit
+            generator=generator,
+            cache=cache,
+            revision=revision,
+            observe=observe,
+            limit=cache_limit,
+            similar=similar,
         )
-        self._max_attempts = max_attempts
         self._queued = QueuedRequests(
             perform=self._perform_patiently,
             objective_s=self._objective_s,
@@ -97,7 +106,8 @@ class DarkroomService:
 
         Cancelling this call stops the work.
         """
-        return await self._perform(request, _ignore)
+        async with self._admission.direct(request.tenant):
+            return await self._perform(request, _ignore)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[JobStep | Generation, None]:
         """Every denoising step as it happens, the Generation last; closing the iteration early stops the work.
@@ -105,24 +115,31 @@ class DarkroomService:
         A request that shares the work of an identical one under way sees the steps that one asked for.
         """
         news: asyncio.Queue[JobEvent | None] = asyncio.Queue()
-        task = asyncio.create_task(self._perform(replace(request, report_steps=True), news.put_nowait))
-        task.add_done_callback(lambda _: news.put_nowait(None))
-        try:
-            while (event := await news.get()) is not None:
-                if isinstance(event, JobStep):
-                    yield event
-            yield await task
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+        async with self._admission.direct(request.tenant):
+            task = asyncio.create_task(self._perform(replace(request, report_steps=True), news.put_nowait))
+            task.add_done_callback(lambda _: news.put_nowait(None))
+            try:
+                while (event := await news.get()) is not None:
+                    if isinstance(event, JobStep):
+                        yield event
+                yield await task
+            finally:
+                task.cancel()
+                await asyncio.wait({task})
 
-    async def submit(self, request: GenerationRequest, *, once: Once | None = None) -> RequestView:
+    def direct(self, kind: str, director: Director) -> None:
+        """Let queued requests of the kind, which are made of others, be directed so."""
+        self._directors.add(kind, director)
+
+    async def submit(self, request: QueuedRequest, *, once: Once | None = None) -> RequestView:
         """Acknowledge the request and work on it in the background; while there is no room for it, it waits.
 
         With `once`, an earlier request with the same key is shown instead; raises RepeatedKeyError when that one
         was another.
         """
-        return await self._queued.submit(replace(request, report_steps=True), once=once)
+        await self._admission.queued(request.tenant)
+        asked = replace(request, report_steps=True) if isinstance(request, GenerationRequest) else request
+        return await self._queued.submit(asked, once=once)
 
     async def record_failure(
         self,
@@ -132,25 +149,27 @@ class DarkroomService:
         *,
         once: Once | None = None,
         webhook: Webhook | None = None,
+        tenant: str = LOCAL_TENANT,
     ) -> RequestView:
         """Keep a queued request that was refused at validation: complete, with its error."""
-        return await self._queued.record_failure(request_id, endpoint, error, once=once, webhook=webhook)
+        await self._admission.queued(tenant)
+        return await self._queued.record_failure(request_id, endpoint, error, once=once, webhook=webhook, tenant=tenant)
 
-    async def status(self, request_id: str) -> RequestView:
-        """A queued request as it stands, from memory; raises UnknownRequestError."""
-        return await self._queued.status(request_id)
+    async def status(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> RequestView:
+        """A queued request as it stands, from memory; raises UnknownRequestError, also for another tenant's."""
+        return await self._queued.status(request_id, tenant=tenant)
 
-    def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
+    def watch(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, the completed one last; raises UnknownRequestError."""
-        return self._queued.watch(request_id)
+        return self._queued.watch(request_id, tenant=tenant)
 
-    async def result(self, request_id: str) -> Generation:
+    async def result(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> Generation | CompoundResult:
         """The answer; raises NotReadyError, UnknownRequestError, or the request's own error."""
-        return await self._queued.result(request_id)
+        return await self._queued.result(request_id, tenant=tenant)
 
-    async def cancel(self, request_id: str) -> None:
+    async def cancel(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> None:
         """Complete a queued request with JobCancelledError; raises AlreadyCompletedError, UnknownRequestError."""
-        await self._queued.cancel(request_id)
+        await self._queued.cancel(request_id, tenant=tenant)
 
     def waiting(self, endpoint: str) -> int:
         """How many queued requests of the endpoint have not started yet."""
@@ -164,12 +183,17 @@ class DarkroomService:
     async def _perform(self, request: GenerationRequest, listen: Listener) -> Generation:
         return await self._accounted(request, partial(self._generate, request, listen), self._clock())
 
-    async def _perform_patiently(self, request: GenerationRequest, listen: Listener, submitted_s: float) -> Generation:
-        return await self._accounted(request, partial(self._generate_in_the_end, request, listen), submitted_s)
+    async def _perform_patiently(
+        self, request: QueuedRequest, listen: Callable[[Heard], None], submitted_s: float
+    ) -> Generation | CompoundResult:
+        if isinstance(request, CompoundRequest):
+            return await self._accounted(request, partial(self._directors.perform, request, listen), submitted_s)
+        work = partial(self._patience.perform, request, partial(self._generate, request, listen))
+        return await self._accounted(request, work, submitted_s)
 
     async def _accounted(
-        self, request: GenerationRequest, work: Callable[[float], Awaitable[Generation]], arrival_s: float
-    ) -> Generation:
+        self, request: QueuedRequest, work: Callable[[float], Awaitable[Answer]], arrival_s: float
+    ) -> Answer:
         self._observe(
             RequestReceived(
                 request_id=request.request_id, endpoint=request.endpoint, tier=request.tier.value, at_s=arrival_s
@@ -177,7 +201,7 @@ class DarkroomService:
         )
         error_type = JobCancelledError.error_type
         try:
-            generation = await work(arrival_s)
+            answer = await work(arrival_s)
             error_type = ""
         except DarkroomError as error:
             error_type = error.error_type
@@ -193,34 +217,11 @@ class DarkroomService:
                     endpoint=request.endpoint,
                     started_s=arrival_s,
                     ended_s=self._clock(),
-                    pictures=0 if error_type else request.num_images,
+                    pictures=0 if error_type else _pictures_of(request),
                     error_type=error_type,
                 )
             )
-        return generation
-
-    async def _generate_in_the_end(self, request: GenerationRequest, listen: Listener, arrival_s: float) -> Generation:
-        """Again, with the same seeds, when a process on the way is lost: nobody is there to ask a second time."""
-        for attempt in range(1, self._max_attempts):
-            try:
-                return await self._generate_when_there_is_room(request, listen, arrival_s)
-            except ReplicaLostError as error:
-                logger.warning("request %s lost a replica, attempt %d: %s", request.request_id, attempt, error)
-                await self._sleep(attempt * LOST_REPLICA_PAUSE_S)
-        return await self._generate_when_there_is_room(request, listen, arrival_s)
-
-    async def _generate_when_there_is_room(
-        self, request: GenerationRequest, listen: Listener, arrival_s: float
-    ) -> Generation:
-        give_up_s = math.inf if request.start_timeout_s is None else arrival_s + request.start_timeout_s
-        while True:
-            try:
-                return await self._generate(request, listen, arrival_s)
-            except OverloadedError as error:
-                left_s = give_up_s - self._clock()
-                if left_s <= 0:
-                    raise StartTimeoutError("there was no room for the request in the time allowed") from error
-                await self._sleep(min(error.retry_after_s, left_s))
+        return answer
 
     async def _generate(self, request: GenerationRequest, listen: Listener, arrival_s: float) -> Generation:
         starts: list[float] = []
@@ -232,6 +233,7 @@ class DarkroomService:
 
         jobs = expand(request, arrival_s=arrival_s, objective_s=self._objective_s(request.tier))
         pictures = await _all_or_none([self._pictures.get(request, job, hear) for job in jobs])
+        self._admission.made(request.tenant, pictures)
         return Generation(
             request_id=request.request_id,
             prompt=request.spec.prompt,
@@ -239,7 +241,12 @@ class DarkroomService:
             pictures=pictures,
             inference_s=self._clock() - starts[0] if starts else 0.0,
             inline=request.inline,
+            expires_s=self._end_of(request),
         )
+
+    def _end_of(self, request: GenerationRequest) -> float | None:
+        lifetime_s = request.handling.output_lifetime_s
+        return None if lifetime_s is None else self._clock() + lifetime_s
 
     def _objective_s(self, tier: Tier) -> float:
         return self._routing.objective_s[tier.value]
@@ -258,9 +265,16 @@ def expand(request: GenerationRequest, *, arrival_s: float, objective_s: float) 
             start_by_s=None if timeout_s is None else arrival_s + timeout_s,
             report_steps=request.report_steps,
             previews=request.previews,
+            file_salt=request.file_salt,
+            handling=request.handling,
         )
         for index, job_id in enumerate(_job_ids(request))
     )
+
+
+def _pictures_of(request: QueuedRequest) -> int:
+    """Those of its own: what a request is made of counts by itself."""
+    return request.num_images if isinstance(request, GenerationRequest) else 0
 
 
 def _job_ids(request: GenerationRequest) -> tuple[str, ...]:

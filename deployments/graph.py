@@ -8,10 +8,20 @@ from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from app.autoscaling.live.fleet import UPSCALER, model_deployment
 from app.config import DarkroomSettings, UpscalerSettings, VariantSettings, load_settings
+from deployments.cache import SemanticCache
 from deployments.gateway import Gateway
 from deployments.model import Model
-from deployments.options import EAGER_ROUTING, autoscaling, deployment, most_calls, resources
+from deployments.options import (
+    EAGER_ROUTING,
+    STICKY_ROUTING,
+    autoscaling,
+    cache_resources,
+    deployment,
+    most_calls,
+    resources,
+)
 from deployments.router import RouterShell
 from deployments.upscaler import UpscalerShell
 
@@ -30,7 +40,7 @@ def build(args: GraphArguments) -> serve.Application:
 
 
 def wire(settings: DarkroomSettings) -> serve.Application:
-    """Gateway → router → models and upscaler, for settings already read."""
+    """Gateway → router → models and upscaler, and gateway → semantic cache, for settings already read."""
     models = {}
     for host, variants in settings.hosts.items():
         models.update(dict.fromkeys(variants, _bind_model(host, variants, settings)))
@@ -50,7 +60,8 @@ def wire(settings: DarkroomSettings) -> serve.Application:
         max_ongoing_requests=2 * settings.routing.max_queued,
         ray_actor_options={"num_cpus": 0.1},
     )
-    return cast(serve.Application, gateway.bind(settings, router))
+    similar = _bind_similar(settings) if settings.cache.asks_similar else None
+    return cast(serve.Application, gateway.bind(settings, router, similar))
 
 
 def _bind_model(
@@ -59,13 +70,12 @@ def _bind_model(
     leader = next(iter(variants.values()))
     model = deployment(
         Model,
-        name=f"Model-{host}",
+        name=model_deployment(host),
         max_ongoing_requests=sum(map(most_calls, variants.values())),
-        autoscaling_config=autoscaling(leader.autoscaling, target=leader.max_batch),
+        autoscaling_config=autoscaling(leader.autoscaling),
         request_router_config=EAGER_ROUTING,
         ray_actor_options=resources(leader),
         graceful_shutdown_timeout_s=120,
-        health_check_period_s=5,
     )
     return cast(DeploymentHandle[Any], model.bind(tuple(variants), settings))
 
@@ -73,10 +83,23 @@ def _bind_model(
 def _bind_upscaler(upscaler: UpscalerSettings, settings: DarkroomSettings) -> DeploymentHandle[Any]:
     stage = deployment(
         UpscalerShell,
-        name="Upscaler",
+        name=UPSCALER,
         max_ongoing_requests=16,
-        autoscaling_config=autoscaling(upscaler.autoscaling, target=4),
+        autoscaling_config=autoscaling(upscaler.autoscaling),
         request_router_config=EAGER_ROUTING,
         ray_actor_options=resources(upscaler),
     )
     return cast(DeploymentHandle[Any], stage.bind(settings))
+
+
+def _bind_similar(settings: DarkroomSettings) -> DeploymentHandle[Any]:
+    similar = settings.cache.similar
+    cache = deployment(
+        SemanticCache,
+        name="SemanticCache",
+        num_replicas=similar.replicas,
+        max_ongoing_requests=1000,
+        request_router_config=STICKY_ROUTING,
+        ray_actor_options=cache_resources(similar),
+    )
+    return cast(DeploymentHandle[Any], cache.bind(settings))

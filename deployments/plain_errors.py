@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ray.exceptions import RayActorError, RayTaskError
+from grpc import RpcError
+from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from app.errors import DarkroomError, OverloadedError, ReplicaLostError
@@ -12,8 +13,11 @@ RETRY_AFTER_S = 1.0
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Raise our own errors as themselves, and a lost process as ReplicaLostError."""
+def plain_errors(lost: type[ReplicaLostError] = ReplicaLostError) -> Iterator[None]:
+    """Raise our own errors as themselves, and `lost` for a process that cannot be reached.
+
+    Throughput mode calls by gRPC, whose own errors come through where a connection breaks off.
+    """
     try:
         yield
     except RayTaskError as error:
@@ -22,5 +26,5 @@ def plain_errors() -> Iterator[None]:
         raise
     except BackPressureError as error:
         raise OverloadedError("the server is at its limit", RETRY_AFTER_S) from error
-    except (RayActorError, DeploymentUnavailableError, RayServeException) as error:
-        raise ReplicaLostError("the process that made the picture was lost") from error
+    except (RayError, DeploymentUnavailableError, RayServeException, RpcError) as error:
+        raise lost("a process on the way to the picture was lost") from error

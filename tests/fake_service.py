@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 from fakes import MemoryBlobStore
 from PIL import Image
 
+from app.compound import CompoundResult
 from app.errors import AlreadyCompletedError, DarkroomError, NotReadyError, UnknownRequestError
-from app.generation import Generation, GenerationRequest, JobStep, Picture, Receipt, Webhook
+from app.generation import LOCAL_TENANT, Generation, GenerationRequest, JobStep, Picture, Receipt
+from app.handling import Webhook
+from app.requests import Director
 from app.storage.jobs import Once, RequestState, RequestView
 
 
@@ -57,11 +60,19 @@ class FakeService:
             raise self.late_error
         yield await self.generate(request)
 
+    def direct(self, kind: str, director: Director) -> None:
+        """Nobody is ever asked to direct."""
+
     async def submit(self, request: GenerationRequest, *, once: Once | None = None) -> RequestView:
         """Queue the request for ever."""
         self.onces.append(once)
         self.requests.append(request)
-        view = RequestView(request_id=request.request_id, endpoint=request.endpoint, queue_position=self.queued)
+        view = RequestView(
+            request_id=request.request_id,
+            endpoint=request.endpoint,
+            queue_position=self.queued,
+            tenant=request.tenant,
+        )
         self.views[request.request_id] = [view]
         return view
 
@@ -73,38 +84,40 @@ class FakeService:
         *,
         once: Once | None = None,
         webhook: Webhook | None = None,
+        tenant: str = LOCAL_TENANT,
     ) -> RequestView:
         """Complete the request with the error."""
         self.failures.append(error)
         self.webhooks.append(webhook)
-        view = RequestView(request_id=request_id, endpoint=endpoint, state=RequestState.COMPLETED, error=error)
+        state = RequestState.COMPLETED
+        view = RequestView(request_id=request_id, endpoint=endpoint, state=state, error=error, tenant=tenant)
         self.views[request_id] = [view]
         return view
 
-    async def status(self, request_id: str) -> RequestView:
-        """The last of the request's views."""
-        if request_id not in self.views:
+    async def status(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> RequestView:
+        """The last of the request's views, when it is the tenant's."""
+        if request_id not in self.views or self.views[request_id][-1].tenant != tenant:
             raise UnknownRequestError("no such request")
         return self.views[request_id][-1]
 
-    async def watch(self, request_id: str) -> AsyncIterator[RequestView]:
+    async def watch(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> AsyncIterator[RequestView]:
         """All views of the request."""
-        await self.status(request_id)
+        await self.status(request_id, tenant=tenant)
         for view in self.views[request_id]:
             yield view
 
-    async def result(self, request_id: str) -> Generation:
+    async def result(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> Generation | CompoundResult:
         """What the last view says."""
-        view = await self.status(request_id)
+        view = await self.status(request_id, tenant=tenant)
         if view.error is not None:
             raise view.error
         if view.generation is None:
             raise NotReadyError("not yet")
         return view.generation
 
-    async def cancel(self, request_id: str) -> None:
+    async def cancel(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> None:
         """Remember who was cancelled."""
-        if (await self.status(request_id)).is_completed:
+        if (await self.status(request_id, tenant=tenant)).is_completed:
             raise AlreadyCompletedError("too late")
         self.cancelled.append(request_id)
 

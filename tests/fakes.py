@@ -7,7 +7,11 @@ import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
+from app.cache.call_guard import CallGuard
 from app.cache.exact import ExactCache
+from app.cache.levels import PictureLevels
+from app.cache.rows import PictureRows
+from app.cache.similar.ports import SimilarPictures
 from app.cache_levels import CacheLimit
 from app.config import RoutingSettings
 from app.errors import NotFoundError
@@ -113,6 +117,12 @@ class MemoryBlobStore:
         """Store the bytes under the key."""
         self.files[key] = data
 
+    async def put_new(self, key: str, data: bytes) -> bool:
+        """Store the bytes unless the key has a file; whether it had none."""
+        is_new = key not in self.files
+        self.files.setdefault(key, data)
+        return is_new
+
     async def write(self, key: str, chunks: AsyncIterable[bytes]) -> None:
         """Store what arrives under the key, once it is complete."""
         self.files[key] = b"".join([chunk async for chunk in chunks])
@@ -144,6 +154,10 @@ class MemoryBlobStore:
         """Forget the key; unknown keys are ignored."""
         self.files.pop(key, None)
 
+    async def direct_url(self, key: str, *, lifetime_s: float) -> str | None:
+        """None: nobody else reads from a dictionary."""
+        return None
+
 
 def make_spec(**changes: Any) -> PictureSpec:
     """A small text-to-image picture, drawn to size unless told otherwise."""
@@ -154,7 +168,11 @@ def make_spec(**changes: Any) -> PictureSpec:
 
 def make_job(job_id: str, *, deadline_s: float = 1060.0, arrival_s: float = 1000.0, **changes: Any) -> Job:
     """A job; keyword arguments that a job does not have shape its picture."""
-    own = {name: changes.pop(name) for name in ("start_by_s", "report_steps", "previews", "tier") if name in changes}
+    own = {
+        name: changes.pop(name)
+        for name in ("start_by_s", "report_steps", "previews", "tier", "handling")
+        if name in changes
+    }
     return Job(job_id=job_id, spec=make_spec(**changes), arrival_s=arrival_s, deadline_s=deadline_s, **own)
 
 
@@ -165,6 +183,14 @@ def make_request(request_id: str = "request", **changes: Any) -> GenerationReque
         name: changes.pop(name) for name in fields if name in changes
     }
     return GenerationRequest(request_id=request_id, spec=make_spec(**changes), **own)
+
+
+def make_levels(
+    blobs: MemoryBlobStore, *, max_entries: int = 100, shared: PictureRows | None = None, timeout_s: float = 10.0
+) -> PictureLevels:
+    """The levels of one process over files in memory."""
+    memory = ExactCache(blobs=blobs, max_entries=max_entries)
+    return PictureLevels(memory=memory, blobs=blobs, guard=CallGuard("files", timeout_s=timeout_s), shared=shared)
 
 
 class FakeGenerator:
@@ -230,16 +256,20 @@ class ServiceBench:
         result_ttl_s: float = 3600.0,
         cache_limit: CacheLimit = CacheLimit.CANONICAL,
         now_s: float = 1000.0,
+        shared: PictureRows | None = None,
+        similar: SimilarPictures | None = None,
+        blobs: MemoryBlobStore | None = None,
         open_jobs: Callable[[FakeClock], JobStore] | None = None,
     ) -> None:
         self.clock = FakeClock(now_s)
         in_memory = MemoryJobStore(Keeping(ttl_s=result_ttl_s, max_completed=100), clock=self.clock)
         self.recorder = Recorder()
-        self.blobs = MemoryBlobStore()
+        self.blobs = blobs or MemoryBlobStore()
         self.generator = FakeGenerator(self.blobs)
         self.service = DarkroomService(
             generator=self.generator,
-            cache=ExactCache(blobs=self.blobs, max_entries=max_entries),
+            cache=make_levels(self.blobs, max_entries=max_entries, shared=shared),
+            similar=similar,
             jobs=in_memory if open_jobs is None else open_jobs(self.clock),
             routing=RoutingSettings(),
             cache_limit=cache_limit,

@@ -22,7 +22,7 @@ def fal_server(**options: Any) -> Iterator[str]:
 
 
 @contextmanager
-def official_client(base: str) -> Iterator[fal_client.SyncClient]:
+def official_client(base: str, *, key: str = "any:key") -> Iterator[fal_client.SyncClient]:
     """The client, told where the server is by the constants of its module."""
     module = vars(fal_client.client)
     ours = {
@@ -34,7 +34,9 @@ def official_client(base: str) -> Iterator[fal_client.SyncClient]:
     }
     before = {name: module[name] for name in ours}
     module.update(ours)
-    client = fal_client.SyncClient(key="any:key")
-    yield client
-    client._client.close()
-    module.update(before)
+    client = fal_client.SyncClient(key=key)
+    try:
+        yield client
+    finally:
+        client._client.close()
+        module.update(before)

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import uvicorn
-from fakes import MemoryBlobStore
+from fakes import MemoryBlobStore, make_levels
 from PIL import Image
 
 from app.api.app import create_app
 from app.api.fetch import GuardedFetcher
 from app.api.outbound import tls_transports
-from app.cache.exact import ExactCache
 from app.config import DarkroomSettings, load_settings
 from app.errors import DarkroomError
 from app.generation import Job, JobEvent, JobFinished, JobStarted, JobStep, Picture, Receipt
@@ -80,7 +79,7 @@ class Painter:
         colour = (spec.seed % 256, spec.seed // 256 % 256, len(spec.prompt) % 256)
         pixels = np.full((spec.height, spec.width, 3), colour, np.uint8)
         data = encode_picture(pixels, spec.image_format, quality=spec.quality)
-        key = content_key(data, spec.image_format.value)
+        key = content_key(data, spec.image_format.value, salt=job.file_salt)
         await self.blobs.put(key, data)
         return Picture(
             blob_key=key,
@@ -153,7 +152,7 @@ async def _serve(
     open_transport = tls_transports()
     service = DarkroomService(
         generator=painter,
-        cache=ExactCache(blobs=painter.blobs, max_entries=2000),
+        cache=make_levels(painter.blobs, max_entries=2000),
         jobs=jobs,
         routing=settings.routing,
         revision=lambda variant: variant,

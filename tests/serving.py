@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from app.cli.environment import free_ports, ray_environment
+from app.cli.environment import free_ports, local_url, ray_environment
+from app.cli.security import Security
 from app.cli.server import Server
 from app.config import load_settings
 
@@ -29,20 +30,21 @@ class Serving:
 
 
 @contextmanager
-def serving(changes: Mapping[str, Any] | None = None) -> Iterator[Serving]:
+def serving(changes: Mapping[str, Any] | None = None, security: Security | None = None) -> Iterator[Serving]:
     """Serve `configs/local.yaml` with `changes` merged into it, on free ports, until the block is left."""
     # A socket's path may not be long, so the folder is not below the test's own.
     place = tempfile.TemporaryDirectory(prefix="darkroom-", ignore_cleanup_errors=True)
-    with place as folder, _running(Path(folder), changes or {}) as server:
+    with place as folder, _running(Path(folder), changes or {}, security) as server:
         yield server
 
 
 @contextmanager
-def _running(folder: Path, changes: Mapping[str, Any]) -> Iterator[Serving]:
+def _running(folder: Path, changes: Mapping[str, Any], security: Security | None) -> Iterator[Serving]:
     http, dashboard = free_ports(2)
     places = {
         "server": {"port": http},
         "ray": {"dashboard_port": dashboard, "num_cpus": 4},
+        "scaling": {"memory": str(folder / "scaling")},
         "storage": {"blobs": str(folder / "blobs"), "jobs": f"sqlite:{folder / 'jobs.sqlite'}"},
     }
     raw = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text(encoding="utf-8"))
@@ -50,14 +52,16 @@ def _running(folder: Path, changes: Mapping[str, Any]) -> Iterator[Serving]:
     config.write_text(yaml.safe_dump(merged(merged(raw, places), changes)), encoding="utf-8")
     settings = load_settings(config)
     server = Server(
-        [sys.executable, "-m", "deployments.serve", "--config", str(config)],
-        url=f"http://127.0.0.1:{http}",
-        environment=ray_environment(settings.server, folder=folder),
+        [sys.executable, "-m", "deployments.serve", "--config", str(config), *(security.arguments if security else ())],
+        url=local_url(settings.server, secure=security is not None),
+        environment=ray_environment(settings.server, folder=folder, secure=security is not None),
         log=folder / "server.log",
+        trust=security.trust if security else None,
     )
     try:
         asyncio.run(_warm(server))
-        yield Serving(url=f"http://127.0.0.1:{http}", pid=server.family[0].pid, log=folder / "server.log")
+        url = local_url(settings.server, secure=security is not None)
+        yield Serving(url=url, pid=server.family[0].pid, log=folder / "server.log")
     finally:
         server.stop()
 

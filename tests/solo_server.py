@@ -18,7 +18,10 @@ PROGRAM = "from app.cli.main import main; main()"
 
 @contextmanager
 def solo(folder: Path, changes: Mapping[str, Any] | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The server's URL and its process, once it has said that it is ready; it is killed with the block."""
+    """The server's URL and its process, once it has said that it is ready; it is killed with the block.
+
+    What it logs is in `solo.log` of the folder.
+    """
     (port,) = free_ports(1)
     settings: dict[str, Any] = {
         "server": {"port": port},
@@ -32,9 +35,10 @@ def solo(folder: Path, changes: Mapping[str, Any] | None = None) -> Iterator[tup
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command = [sys.executable, "-c", PROGRAM, "solo", "--config", str(config)]
     environment = os.environ | {"HOME": str(folder)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
+    with (
+        (folder / "solo.log").open("ab") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process,
+    ):
         try:
             yield _ready(process, f"http://127.0.0.1:{port}"), process
         finally:

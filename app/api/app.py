@@ -17,6 +17,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Lifespan
 
+from app.api.adapted import AdaptedPictures
+from app.api.audit import AuditTrail
+from app.api.batches.director import KIND as BATCH
+from app.api.batches.director import BatchDirector
+from app.api.batches.orders import Orders
+from app.api.batches.routes import BatchRoutes
+from app.api.cache import CacheAdmin, CacheRoutes
+from app.api.deletion import DeletionRoutes
+from app.api.doorkeeper import Doorkeeper
 from app.api.errors import error_response
 from app.api.fal.access import RealtimeAccess, TokenRoutes
 from app.api.fal.catalogue import CatalogueRoutes
@@ -32,20 +41,31 @@ from app.api.fal.realtime import RealtimeRoutes
 from app.api.fal.sources import SourcePictures
 from app.api.fal.storage import StorageRoutes
 from app.api.fal.translate import Translator
+from app.api.fal.workflow_director import KIND as WORKFLOW
+from app.api.fal.workflow_director import WorkflowDirector
+from app.api.fal.workflow_routes import WorkflowRoutes
+from app.api.fal.workflow_table import WorkflowTable
 from app.api.files import FileRoutes
+from app.api.gate import Gate
 from app.api.health import HealthRoutes
 from app.api.middleware import LastResort, RequestIdentity
 from app.api.openai.routes import OpenAIRoutes
 from app.api.outbound import TargetGuard, TransportFactory
 from app.api.ports import Fetcher, Service, WarmCheck
+from app.api.scaling import ScalingRoutes, ScalingView, nothing_scales
+from app.api.tenant_work import with_tenancy
 from app.api.tokens import Tokens
 from app.api.uploads import Uploads
+from app.api.usage import UsageRoutes
 from app.api.webhooks.courier import Courier
 from app.api.webhooks.signing import WebhookKey
-from app.config import DarkroomSettings, StorageSettings
+from app.config import DarkroomSettings, StorageSettings, WebhookSettings
 from app.errors import DarkroomError
 from app.storage.blobs import BlobStore
 from app.storage.jobs import Outbox
+from app.storage.tenants import MemoryTenantStore
+from app.tenants.ledger import Ledger
+from app.tenants.tenancy import Tenancy, open_tenancy
 
 _SEEDS = 2**32
 _EXPOSED_HEADERS = (
@@ -91,6 +111,9 @@ def create_app(
     outbox: Outbox,
     open_transport: TransportFactory,
     is_warm: WarmCheck = always_warm,
+    scaling: ScalingView = nothing_scales,
+    tenancy: Tenancy | None = None,
+    cache: CacheAdmin | None = None,
     draw_seed: Callable[[], int] = random_seed,
     new_id: Callable[[], str] = random_id,
     clock: Callable[[], float] = time.time,
@@ -107,47 +130,92 @@ def create_app(
         endpoints=EndpointTable(settings),
         translator=Translator(sources=sources, draw_seed=draw_seed),
         answers=Answers(blobs),
+        adapted=(adapted := AdaptedPictures(blobs)),
         settings=settings.server,
     )
     key = WebhookKey(secret)
-    courier = Courier(
-        outbox=outbox,
-        body_of=partial(webhook_body, dialect),
-        key=key,
-        settings=settings.webhooks,
-        guard=TargetGuard(allow_private_addresses=settings.webhooks.allow_private_addresses),
-        open_transport=open_transport,
-        clock=clock,
-    )
+    courier = _courier(dialect, settings.webhooks, key=key, outbox=outbox, open_transport=open_transport, clock=clock)
+    tenancy = tenancy or open_tenancy(MemoryTenantStore(), settings.auth, clock=clock)
+    tokens = Tokens(secret, clock=clock)
+    doorkeeper = Doorkeeper(ring=tenancy.ring, tokens=tokens, secret=secret, settings=settings)
     app = FastAPI(
         title="Darkroom",
         openapi_url=None,
         redirect_slashes=False,
-        middleware=_middleware(new_id),
-        lifespan=with_courier(lifespan, courier),
+        middleware=_middleware(new_id, doorkeeper=doorkeeper, trail=AuditTrail(tenancy.notebook, clock=clock)),
+        lifespan=with_courier(with_tenancy(lifespan, tenancy), courier),
     )
     app.add_exception_handler(DarkroomError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     HealthRoutes(is_warm).add_to(app)
+    ScalingRoutes(scaling).add_to(app)
+    if cache is not None:
+        CacheRoutes(cache).add_to(app)
     KeySetRoutes(key).add_to(app)
-    tokens = Tokens(secret, clock=clock)
-    _add_files(app, dialect, tokens=tokens, blobs=blobs, settings=settings.storage, clock=clock)
-    _add_calls(app, dialect, access=RealtimeAccess(tokens), blobs=blobs, new_id=new_id)
+    FileRoutes(blobs, adapted, clock=clock).add_to(app)
+    DeletionRoutes(blobs, tenancy.ledger, clock=clock).add_to(app)
+    uploads = _uploads(settings.storage, blobs, clock=clock)
+    _add_belongings(app, dialect, uploads, tokens=tokens, doorkeeper=doorkeeper, ledger=tenancy.ledger)
+    access = RealtimeAccess(tokens)
+    workflows = WorkflowTable(settings.workflows, dialect.endpoints)
+    _add_compounds(app, dialect, workflows, access=access, orders=Orders(dialect.endpoints, fetcher), blobs=blobs)
+    _add_calls(app, dialect, access=access, blobs=blobs, new_id=new_id)
     return app
 
 
-def _add_files(
+def _uploads(settings: StorageSettings, blobs: BlobStore, *, clock: Callable[[], float]) -> Uploads:
+    return Uploads(blobs, max_bytes=settings.max_upload_bytes, ttl_s=settings.upload_ttl_s, clock=clock)
+
+
+def _add_belongings(
+    app: FastAPI, dialect: Dialect, uploads: Uploads, *, tokens: Tokens, doorkeeper: Doorkeeper, ledger: Ledger
+) -> None:
+    """Add what is of tenants: their uploads, and what they have used."""
+    UsageRoutes(ledger).add_to(app)
+    StorageRoutes(
+        uploads=uploads,
+        tokens=tokens,
+        doorkeeper=doorkeeper,
+        ledger=ledger,
+        cdn=lambda request: dialect.addresses(request).cdn,
+    ).add_to(app)
+
+
+def _courier(
+    dialect: Dialect,
+    settings: WebhookSettings,
+    *,
+    key: WebhookKey,
+    outbox: Outbox,
+    open_transport: TransportFactory,
+    clock: Callable[[], float],
+) -> Courier:
+    return Courier(
+        outbox=outbox,
+        body_of=partial(webhook_body, dialect),
+        key=key,
+        settings=settings,
+        guard=TargetGuard(allow_private_addresses=settings.allow_private_addresses),
+        open_transport=open_transport,
+        clock=clock,
+    )
+
+
+def _add_compounds(
     app: FastAPI,
     dialect: Dialect,
+    workflows: WorkflowTable,
     *,
-    tokens: Tokens,
+    access: RealtimeAccess,
+    orders: Orders,
     blobs: BlobStore,
-    settings: StorageSettings,
-    clock: Callable[[], float],
 ) -> None:
-    uploads = Uploads(blobs, max_bytes=settings.max_upload_bytes, ttl_s=settings.upload_ttl_s, clock=clock)
-    FileRoutes(blobs, clock=clock).add_to(app)
-    StorageRoutes(uploads=uploads, tokens=tokens, cdn=lambda request: dialect.addresses(request).cdn).add_to(app)
+    """Add what is made of other requests, and let those that are queued be directed."""
+    dialect.service.direct(WORKFLOW, WorkflowDirector(dialect, workflows).direct)
+    dialect.service.direct(BATCH, BatchDirector(dialect, blobs).direct)
+    WorkflowRoutes(dialect, workflows, access).add_to(app)
+    CatalogueRoutes(dialect, workflows).add_to(app)
+    BatchRoutes(dialect, orders, blobs).add_to(app)
 
 
 def _add_calls(
@@ -156,7 +224,6 @@ def _add_calls(
     """Add what makes pictures; the direct routes take every path that is left, so they are last."""
     TokenRoutes(access).add_to(app)
     RealtimeRoutes(dialect, access, new_id=new_id).add_to(app)
-    CatalogueRoutes(dialect).add_to(app)
     QueueRoutes(dialect).add_to(app)
     OpenAIRoutes(dialect, blobs).add_to(app)
     DirectRoutes(dialect, access).add_to(app)
@@ -178,7 +245,7 @@ def with_courier(lifespan: Lifespan[FastAPI], courier: Courier) -> Lifespan[Fast
     return at_work
 
 
-def _middleware(new_id: Callable[[], str]) -> list[Middleware]:
+def _middleware(new_id: Callable[[], str], *, doorkeeper: Doorkeeper, trail: AuditTrail) -> list[Middleware]:
     return [
         Middleware(RequestIdentity, new_id=new_id),
         Middleware(
@@ -190,6 +257,7 @@ def _middleware(new_id: Callable[[], str]) -> list[Middleware]:
         ),
         Middleware(LastResort),
         Middleware(FalHosts),
+        Middleware(Gate, doorkeeper=doorkeeper, trail=trail),
     ]
 
 

@@ -1,20 +1,38 @@
 """Request bodies: bounded while they arrive, and always a JSON object."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from pydantic_core import from_json
 from starlette.requests import Request
 
-from app.errors import BodyTooLargeError, FieldIssue, InvalidInputError
+from app.errors import BadRequestError, BodyTooLargeError, FieldIssue, InvalidInputError
+
+PATIENCE_S = 60.0
 
 
-async def read_body(request: Request, *, limit: int) -> bytes:
-    """The body; raises BodyTooLargeError without holding more than `limit` bytes and one chunk."""
+async def arriving(request: Request, *, patience_s: float = PATIENCE_S) -> AsyncIterator[bytes]:
+    """The body as it arrives; raises BadRequestError when nothing more does for so many seconds."""
+    chunks = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(patience_s):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise BadRequestError(f"Nothing arrived of the request's body for {patience_s:g} seconds") from error
+        yield chunk
+
+
+async def read_body(request: Request, *, limit: int, patience_s: float = PATIENCE_S) -> bytes:
+    """The body; raises BodyTooLargeError without holding more than `limit` bytes and one chunk, BadRequestError."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
+    async for chunk in arriving(request, patience_s=patience_s):
         body += chunk
         if len(body) > limit:
             raise _too_large(limit)

@@ -9,6 +9,7 @@ from app.errors import (
     AlreadyCompletedError,
     DarkroomError,
     FieldIssue,
+    ForbiddenError,
     GenerationFailedError,
     InvalidInputError,
     NotFoundError,
@@ -36,7 +37,7 @@ def error_body(error: DarkroomError) -> dict[str, Any]:
             return {"status": "ALREADY_COMPLETED"}
         case NotReadyError():
             return {"detail": "Request is still in progress"}
-        case NotFoundError() | UnauthorizedError():
+        case NotFoundError() | UnauthorizedError() | ForbiddenError():
             return {"detail": error.detail}
     if is_model_error(error):
         return {"detail": [_issue_body(issue) for issue in _issues(error)]}

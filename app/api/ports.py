@@ -3,8 +3,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
+from app.compound import CompoundResult, QueuedRequest
 from app.errors import DarkroomError
-from app.generation import Generation, GenerationRequest, JobStep, Webhook
+from app.generation import LOCAL_TENANT, Generation, GenerationRequest, JobStep
+from app.handling import Webhook
+from app.requests import Director
 from app.storage.jobs import Once, RequestView
 
 WarmCheck = Callable[[], Awaitable[bool]]
@@ -21,7 +24,11 @@ class Service(Protocol):
         """The steps of a direct call as they happen, its Generation last; closing the iterator stops the work."""
         ...
 
-    async def submit(self, request: GenerationRequest, *, once: Once | None = None) -> RequestView:
+    def direct(self, kind: str, director: Director) -> None:
+        """Let queued requests of the kind, which are made of others, be directed so."""
+        ...
+
+    async def submit(self, request: QueuedRequest, *, once: Once | None = None) -> RequestView:
         """Put a request into the queue, unless one is there with the same key; raises RepeatedKeyError."""
         ...
 
@@ -33,23 +40,24 @@ class Service(Protocol):
         *,
         once: Once | None = None,
         webhook: Webhook | None = None,
+        tenant: str = LOCAL_TENANT,
     ) -> RequestView:
         """Complete a queued request with the error that its input deserves, and tell its webhook."""
         ...
 
-    async def status(self, request_id: str) -> RequestView:
-        """The request as it stands; raises UnknownRequestError."""
+    async def status(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> RequestView:
+        """The request as it stands; raises UnknownRequestError, here as below also for another tenant's."""
         ...
 
-    def watch(self, request_id: str) -> AsyncIterator[RequestView]:
+    def watch(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> AsyncIterator[RequestView]:
         """A view at every change, the completed one last; raises UnknownRequestError."""
         ...
 
-    async def result(self, request_id: str) -> Generation:
+    async def result(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> Generation | CompoundResult:
         """The answer; raises NotReadyError, UnknownRequestError or the request's own error."""
         ...
 
-    async def cancel(self, request_id: str) -> None:
+    async def cancel(self, request_id: str, *, tenant: str = LOCAL_TENANT) -> None:
         """Stop a queued request; raises AlreadyCompletedError or UnknownRequestError."""
         ...
 

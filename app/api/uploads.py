@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from app.api.content_types import extension_of
 from app.errors import BadRequestError, BodyTooLargeError, NotFoundError
 from app.storage.blobs import BlobStore
-from app.storage.keys import PARTS, UPLOADS, expiry_s, parts_folder, upload_key
+from app.storage.expiry import Sweeper
+from app.storage.keys import UPLOADS, parts_folder, upload_key
 
 LAST_PART = 10_000
-SWEEP_S = 60.0
 _CHUNK_BYTES = 1_000_000
 
 
@@ -49,11 +49,11 @@ class Uploads:
         self._ttl_s = ttl_s
         self._clock = clock
         self._new_token = new_token
-        self._next_sweep_s = 0.0
+        self._sweeper = Sweeper(blobs, clock=clock)
 
     async def begin(self, content_type: str, *, lifetime_s: float | None) -> str:
         """A new key for a file of that type."""
-        await self._forget_expired()
+        await self._sweeper.sweep()
         lasting_s = self._ttl_s if lifetime_s is None else lifetime_s
         expires_s = None if lasting_s is None else int(self._clock() + lasting_s)
         return upload_key(self._new_token(), extension_of(content_type), expires_s=expires_s)
@@ -61,6 +61,10 @@ class Uploads:
     async def keep(self, key: str, chunks: AsyncIterable[bytes]) -> None:
         """Store the file as it arrives; raises BodyTooLargeError, and then keeps nothing."""
         await self._blobs.write(key, self._bounded(chunks, self._max_bytes))
+
+    async def size(self, key: str) -> int:
+        """How many bytes the kept file has; raises NotFoundError."""
+        return await self._blobs.size(key)
 
     async def keep_part(self, key: str, number: int, chunks: AsyncIterable[bytes], *, until_s: int) -> str:
         """Store one part of the file until that epoch second; returns its tag.
@@ -110,15 +114,6 @@ class Uploads:
                 raise BodyTooLargeError(f"The file is larger than {self._max_bytes} bytes")
             see(chunk)
             yield chunk
-
-    async def _forget_expired(self) -> None:
-        now_s = self._clock()
-        if now_s < self._next_sweep_s:
-            return
-        self._next_sweep_s = now_s + SWEEP_S
-        for key in (*await self._blobs.keys(UPLOADS), *await self._blobs.keys(PARTS)):
-            if (expiry_s(key) or now_s) < now_s:
-                await self._blobs.delete(key)
 
 
 def _folder(key: str, until_s: int) -> str:

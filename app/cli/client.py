@@ -1,16 +1,21 @@
 """A small client of a running Darkroom: one picture, step by step."""
 
 import json
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
 from httpx_sse import EventSource, aconnect_sse
 
 from app.errors import DarkroomError, GenerationFailedError
 
+KeyOption = Annotated[
+    str | None, typer.Option("--key", envvar="FAL_KEY", show_default=False, help="API key, where the server wants one.")
+]
 PATIENCE = httpx.Timeout(connect=5.0, read=600.0, write=30.0, pool=5.0)
 
 
@@ -62,11 +67,37 @@ class Client:
         return answer.content
 
 
+class ServerKey(httpx.Auth):
+    """Shows an API key to the server at `url`, and to nobody else whom one of its answers names."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._origin = _origin(httpx.URL(url))
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the key where it belongs."""
+        if _origin(request.url) == self._origin:
+            request.headers["Authorization"] = f"Key {self._key}"
+        yield request
+
+
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
-    """A client of the server at `url`, with its connections closed at the end."""
-    async with httpx.AsyncClient() as http:
+async def connected(url: str, key: str | None = None, *, trust: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    """A client of the server at `url`, which shows it the key, with its connections closed at the end.
+
+    It trusts the usual authorities unless told otherwise.
+    """
+    async with httpx.AsyncClient(auth=key_for(url, key), verify=True if trust is None else trust) as http:
         yield Client(url, http)
+
+
+def key_for(url: str, key: str | None) -> ServerKey | None:
+    """What shows the key to the server at `url`; None without a key."""
+    return None if key is None else ServerKey(url, key)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 async def _events(source: EventSource) -> AsyncIterator[Progress | Answer]:

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from app.autoscaling.live.fleet import UPSCALER, model_deployment
 from app.config import DarkroomSettings, load_settings
 from app.errors import ConfigurationError
 
 PRODUCTION = Path("configs/production.yaml")
 REQUEST_TIMEOUT_S = 600
+APPLICATION = "darkroom"
 
 _BLOCK = re.compile(r"^(?P<indent> *)serveConfigV2: \|\n(?:(?P=indent) +.*\n|\n)*", re.MULTILINE)
 
@@ -49,10 +51,14 @@ def serve_config(settings: DarkroomSettings, *, config: Path) -> dict[str, Any]:
         "logging_config": {"encoding": "JSON", "log_level": settings.telemetry.log_level},
         "applications": [
             {
-                "name": "darkroom",
+                "name": APPLICATION,
                 "route_prefix": "/",
                 "import_path": "deployments.graph:build",
                 "args": {"config": config.as_posix()},
+                "autoscaling_policy": {
+                    "policy_function": "deployments.scaling_policy:ScalingPolicy",
+                    "policy_kwargs": {"application": APPLICATION, "config": config.as_posix()},
+                },
                 "deployments": [{"name": name} for name in deployment_names(settings)],
             }
         ],
@@ -61,4 +67,4 @@ def serve_config(settings: DarkroomSettings, *, config: Path) -> dict[str, Any]:
 
 def deployment_names(settings: DarkroomSettings) -> list[str]:
     """The deployments of the graph, from the gateway inwards."""
-    return ["Gateway", "Router", *(f"Model-{host}" for host in settings.hosts), "Upscaler"]
+    return ["Gateway", "Router", *map(model_deployment, settings.hosts), UPSCALER]

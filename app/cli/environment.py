@@ -14,13 +14,16 @@ def local_host(server: ServerSettings) -> str:
     return "127.0.0.1" if server.host in ANY_ADDRESS else server.host
 
 
-def local_url(server: ServerSettings) -> str:
+def local_url(server: ServerSettings, *, secure: bool = False) -> str:
     """The server's address as this machine reaches it."""
-    return f"http://{local_host(server)}:{server.port}"
+    return f"{'https' if secure else 'http'}://{local_host(server)}:{server.port}"
 
 
-def ray_environment(server: ServerSettings, *, folder: Path) -> dict[str, str]:
-    """Variables for the process that starts Ray; its sessions and HAProxy's files go below `folder`."""
+def ray_environment(server: ServerSettings, *, folder: Path, secure: bool = False) -> dict[str, str]:
+    """Variables for the process that starts Ray; its sessions and HAProxy's files go below `folder`.
+
+    A secure server has Ray's own proxy: the HAProxy that Ray configures speaks no TLS.
+    """
     common = {
         # Unset, Ray decides by whether a token file happens to exist in the home folder.
         "RAY_AUTH_MODE": "disabled" if server.host in LOOPBACK else "token",
@@ -29,7 +32,7 @@ def ray_environment(server: ServerSettings, *, folder: Path) -> dict[str, str]:
         # A busy machine needs longer than the default half minute.
         "RAY_raylet_start_wait_time_s": "240",
     }
-    return common | (_haproxy(folder) if server.proxy == "haproxy" else {})
+    return common | (_haproxy(folder) if server.proxy == "haproxy" and not secure else {})
 
 
 def _haproxy(folder: Path) -> dict[str, str]:

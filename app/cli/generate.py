@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.client import Answer, Client, connected
+from app.cli.client import Answer, Client, KeyOption, connected
 from app.cli.client import Progress as Done
 from app.cli.receipt import receipt_table
 from app.cli.verdict import verdict
@@ -65,16 +65,17 @@ def generate(
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     endpoint: Annotated[str, typer.Option(help="Which endpoint to call.")] = ENDPOINT,
     url: Annotated[str, typer.Option(help="Where the server is.")] = LOCAL_URL,
+    key: KeyOption = None,
     judge: Annotated[bool, typer.Option("--judge", help="Say whether the picture shows the prompt.")] = False,
 ) -> None:
     """Draw one picture with the running server and write it to a file."""
     pixels = parse_size(size) if size else None
     order = Order(prompt=prompt, out=out, endpoint=endpoint, size=pixels, seed=seed, steps=steps, judge=judge)
-    asyncio.run(_generate(order, url, Console()))
+    asyncio.run(_generate(order, url, key, Console()))
 
 
-async def _generate(order: Order, url: str, console: Console) -> None:
-    async with connected(url) as client:
+async def _generate(order: Order, url: str, key: str | None, console: Console) -> None:
+    async with connected(url, key) as client:
         await draw_and_save(order, client, console)
 
 

@@ -6,12 +6,15 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
+from app.cli.audit import audit
 from app.cli.batch.command import batch
 from app.cli.cache import cache
 from app.cli.cluster import render
 from app.cli.doctor import doctor
 from app.cli.generate import generate
+from app.cli.keys import keys
 from app.cli.reference import config
+from app.cli.scaling.command import scaling
 from app.cli.solo import solo
 from app.cli.train import train
 from app.cli.up import down, up
@@ -26,9 +29,11 @@ def command_line() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (up, down, solo, generate, batch, train, doctor, config, render):
+    for command in (up, down, solo, generate, batch, train, doctor, config, render, audit):
         application.command()(command)
+    application.add_typer(scaling, name="scaling")
     application.add_typer(cache, name="cache")
+    application.add_typer(keys, name="keys")
     return application
 
 

@@ -36,9 +36,13 @@ def stop(processes: Sequence[psutil.Process], *, asked_s: float = ASKED_S, orpha
     _wait(processes[:1], timeout_s=asked_s)
     left = _wait(processes, timeout_s=FAREWELL_S)
     _signal(left, psutil.Process.terminate)
-    left = _wait(left, timeout_s=orphaned_s)
-    _signal(left, psutil.Process.kill)
-    _wait(left, timeout_s=orphaned_s)
+    kill(_wait(left, timeout_s=orphaned_s), patience_s=orphaned_s)
+
+
+def kill(processes: Sequence[psutil.Process], *, patience_s: float = ORPHANED_S) -> None:
+    """End processes without asking, and wait `patience_s` seconds at most until they are gone."""
+    _signal(processes, psutil.Process.kill)
+    _wait(processes, timeout_s=patience_s)
 
 
 def is_alive(process: psutil.Process) -> bool:

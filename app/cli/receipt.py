@@ -14,7 +14,15 @@ def receipt_table(output: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None)
     table.add_row("picture", f"{image['width']}x{image['height']}, {image['file_size']:,} bytes, seed {output['seed']}")
     table.add_row("variant", f"{receipt['variant']}, {receipt['steps']} steps, batch of {receipt['batch_size']:g}")
-    table.add_row("cache", str(receipt["cache"]))
+    table.add_row("cache", _level(receipt))
     table.add_row("times", times)
     table.add_row("device", f"{receipt['gpu_ms']:.0f} ms on {receipt['replica']}")
     return table
+
+
+def _level(receipt: dict[str, Any]) -> str:
+    similar = receipt.get("similar")
+    if similar is None:
+        return str(receipt["cache"])
+    found = f"{receipt['cache']}: cosine {similar['similarity']:.3f} to entry {similar['entry']}"
+    return f"{found}, at most {similar['bound']:.1%} of such are wrong by {similar['audits']} audits"

@@ -7,6 +7,8 @@ from typing import Any
 import typer
 
 from app.config import DarkroomSettings
+from app.config.autoscaling import ScalingSettings
+from app.config.base import Settings
 
 Schema = dict[str, Any]
 
@@ -19,7 +21,14 @@ One YAML file describes one Darkroom. `${NAME}` and `${NAME:-default}` stand for
 variables. An unknown key, a value out of range or a contradiction is refused at start-up by name.
 """
 
-BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤"}
+SCALING_HEADER = """\
+# The file of scaling
+
+Named by `scaling.file`, and read again within seconds of a change. A mistake in it leaves everything as it was and is
+told by `darkroom scaling status`. `for` and `min_history_s` are seconds, or a number with s, m, h or d.
+"""
+
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def config() -> None:
@@ -29,8 +38,12 @@ def config() -> None:
 
 def reference() -> str:
     """The whole reference as one Markdown document."""
-    schema = DarkroomSettings.model_json_schema()
-    return "\n".join([HEADER, *_Reference(schema["$defs"]).sections(schema, prefix="")])
+    return "\n".join([HEADER, *_sections(DarkroomSettings), SCALING_HEADER, *_sections(ScalingSettings)])
+
+
+def _sections(settings: type[Settings]) -> Iterator[str]:
+    schema = settings.model_json_schema()
+    return _Reference(schema["$defs"]).sections(schema, prefix="")
 
 
 class _Reference:
@@ -44,20 +57,22 @@ class _Reference:
         members = {name: (field, self._group_in(field)) for name, field in group["properties"].items()}
         rows = [self._row(name, field) for name, (field, inner) in members.items() if inner is None]
         if rows:
-            yield f"## `{prefix.removesuffix('.')}`\n\n{group['description']}\n"
+            heading = f"`{prefix.removesuffix('.')}`" if prefix else "At the top"
+            yield f"## {heading}\n\n{group['description']}\n"
             yield "| key | value | default | meaning |\n|---|---|---|---|"
             yield from rows
             yield ""
         for name, (field, inner) in members.items():
             if inner is not None:
-                named = "<name>." if "additionalProperties" in field else ""
-                yield from self.sections(inner, prefix=f"{prefix}{name}.{named}")
+                named = ".<name>" if "additionalProperties" in field else "[]" if "items" in field else ""
+                yield from self.sections(inner, prefix=f"{prefix}{name}{named}.")
 
     def _group_in(self, field: Schema) -> Schema | None:
-        """The group of settings that a field holds, by itself or by name; None for a plain value."""
-        holder = field.get("additionalProperties") or field
-        found = self._resolve(holder) if isinstance(holder, dict) else {}
-        return found if "properties" in found else None
+        """The group of settings that a field holds, by itself, by name or in a list; None for a plain value."""
+        holder = field.get("additionalProperties") or field.get("items") or field
+        choices = holder.get("anyOf", [holder]) if isinstance(holder, dict) else []
+        groups = [found for found in map(self._resolve, choices) if "properties" in found]
+        return groups[0] if groups else None
 
     def _resolve(self, schema: Schema) -> Schema:
         reference = schema.get("$ref")
@@ -80,7 +95,8 @@ class _Reference:
         if schema["type"] == "array":
             return f"list of {self._value(schema['items'])}"
         if schema["type"] == "object":
-            return f"map to {self._value(schema['additionalProperties'])}"
+            inner = schema["additionalProperties"]
+            return "map" if inner is True else f"map to {self._value(inner)}"
         bounds = "".join(f" {sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema)
         return str(schema["type"]).replace("null", "absent") + bounds
 

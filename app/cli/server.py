@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +35,17 @@ class Server:
     server can be stopped in order, and so that it can outlive us; what it prints goes to `log`.
     """
 
-    def __init__(self, command: Sequence[str], *, url: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        url: str,
+        environment: Mapping[str, str],
+        log: Path,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self._url = url
+        self._trust = True if trust is None else trust
         self._log = log
         self._read = 0
         self._process = psutil.Process(_spawn(command, environment=environment, log=log))
@@ -43,9 +53,12 @@ class Server:
 
     @property
     def family(self) -> list[psutil.Process]:
-        """The server and everything that it started, itself first; of a dead server, what was last seen."""
-        if processes.is_alive(self._process):
-            self._family = processes.family(self._process.pid) or self._family
+        """The server and everything that it started and that still lives, itself first, dead or alive.
+
+        Those whose parents have died are known from before.
+        """
+        seen = {self._process: None} | dict.fromkeys([*processes.family(self._process.pid), *self._family])
+        self._family = [self._process, *filter(processes.is_alive, list(seen)[1:])]
         return self._family
 
     async def starting(self) -> AsyncIterator[Stage]:
@@ -53,7 +66,7 @@ class Server:
 
         Raises ConfigurationError with the server's last words when it ends before that.
         """
-        async with httpx.AsyncClient(base_url=self._url) as client:
+        async with httpx.AsyncClient(base_url=self._url, verify=self._trust) as client:
             while not await _is_ready(client):
                 self._check()
                 for stage in self._new_stages():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.cli import processes
 from app.cli.environment import is_free, local_url, ray_environment
+from app.cli.security import Security
 from app.cli.server import Server
 from app.config import DarkroomSettings
 from app.errors import ConfigurationError
@@ -62,19 +63,22 @@ class Sessions:
         self._temporary = temporary
         self._command = command
 
-    def begin(self, config: Path, settings: DarkroomSettings) -> Session:
-        """Start the server of a configuration; raises ConfigurationError when its port is taken."""
+    def begin(self, config: Path, settings: DarkroomSettings, security: Security | None = None) -> Session:
+        """Start the server of a configuration; raises ConfigurationError when its port or the tunnel's is taken."""
         port = settings.server.port
         if not is_free(port):
             raise ConfigurationError(f"port {port} is taken; stop what listens there or change server.port")
+        if security is not None and security.tunnel_port is not None and not is_free(security.tunnel_port):
+            raise ConfigurationError(f"port {security.tunnel_port} is taken; name another --tunnel-port")
         self._home.mkdir(parents=True, exist_ok=True)
         folder = self._temporary_folder()
-        url = local_url(settings.server)
+        url = local_url(settings.server, secure=security is not None)
         server = Server(
-            [*self._command, str(config.resolve())],
+            [*self._command, str(config.resolve()), *(security.arguments if security is not None else ())],
             url=url,
-            environment=ray_environment(settings.server, folder=folder),
+            environment=ray_environment(settings.server, folder=folder, secure=security is not None),
             log=self._home / f"{port}.log",
+            trust=None if security is None else security.trust,
         )
         return Session(server, url=url, folder=folder, memory=self._memory_of(port))
 

@@ -5,46 +5,28 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 import uvicorn
 from rich.console import Console
 
-from app.cli.announcement import announce_tls
-from app.cli.certificates import Certificates, local_certificates
 from app.cli.environment import local_host
+from app.cli.security import Security, TlsOption, TunnelOption, announce_security, security_of
 from app.cli.tunnel import Place, tunnelling
 from app.cli.up import LOCAL, ConfigOption
 from app.config import DarkroomSettings, load_settings
-from app.errors import ConfigurationError
 from app.telemetry.logs import configure_logging, log_event
-
-
-@dataclass(frozen=True, slots=True)
-class Security:
-    """Certificates to serve with, and the port on which tunnels are offered, if any."""
-
-    certificates: Certificates
-    tunnel_port: int | None
 
 
 def solo(
     config: ConfigOption = LOCAL,
-    tls: Annotated[
-        bool, typer.Option("--tls", help="Serve https by a certificate authority of this machine, made once.")
-    ] = False,
-    tunnel_port: Annotated[
-        int | None, typer.Option(help="With --tls: offer an HTTPS proxy there that leads fal's hosts here.")
-    ] = None,
+    tls: TlsOption = False,
+    tunnel_port: TunnelOption = None,
 ) -> None:
     """Serve from this process alone, without Ray: one device, no replicas, no dashboard; until Ctrl-C."""
     settings = load_settings(config)
-    if tunnel_port is not None and not tls:
-        raise ConfigurationError("--tunnel-port needs --tls: what goes through a tunnel is encrypted")
-    security = Security(local_certificates(settings.server.host), tunnel_port) if tls else None
+    security = security_of(settings, tls=tls, tunnel_port=tunnel_port)
     configure_logging(settings.telemetry.log_level, sys.stderr)
     run(serve_alone(settings, console=Console(), security=security))
 
@@ -97,6 +79,4 @@ def _announce(settings: DarkroomSettings, security: Security | None, console: Co
     scheme = "http" if security is None else "https"
     console.print(f"Darkroom is ready at {scheme}://{where.host}:{where.port}; press Ctrl-C to stop.")
     if security is not None:
-        port = security.tunnel_port
-        proxy = None if port is None else f"http://127.0.0.1:{port}"
-        announce_tls(f"{local_host(where)}:{where.port}", security.certificates.bundle, console, proxy=proxy)
+        announce_security(settings, security, console)

@@ -57,6 +57,12 @@ async def tunnelling(listen: Place, ours: Place) -> AsyncIterator[int]:
         server.close()
 
 
+async def tunnel_always(listen: Place, ours: Place) -> None:
+    """Offer tunnels until cancelled; raises OSError when the port is taken."""
+    async with tunnelling(listen, ours):
+        await asyncio.Event().wait()
+
+
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ours: Place) -> None:
     async with asyncio.timeout(_HEAD_S):
         asked = asked_for(await reader.readuntil(b"\r\n\r\n"))

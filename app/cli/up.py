@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.announcement import announce, first_drawing_endpoint
-from app.cli.client import connected
+from app.cli.announcement import announce, announce_recipes, first_drawing_endpoint
+from app.cli.client import KeyOption, connected
 from app.cli.generate import Order, draw_and_save
+from app.cli.security import Security, TlsOption, TunnelOption, announce_security, security_of
 from app.cli.session import Session, Sessions
 from app.config import DarkroomSettings, load_settings
 from app.errors import ConfigurationError
@@ -33,11 +34,15 @@ STAGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What happens once the server is warm: a first picture, if a file for it is named, then service or return."""
+    """What happens once the server is warm: a first picture, if a file for it is named, then service or return.
+
+    `key` is shown to a server that wants one.
+    """
 
     first_picture: Path | None
     prompt: str
     background: bool
+    key: str | None = None
 
 
 def up(
@@ -49,10 +54,14 @@ def up(
     background: Annotated[
         bool, typer.Option("--background", help="Return once warm; `darkroom down` stops it.")
     ] = False,
+    tls: TlsOption = False,
+    tunnel_port: TunnelOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Start Ray and the graph, wait until every model is warm, and serve until Ctrl-C."""
-    opening = Opening(first_picture=first_picture, prompt=prompt, background=background)
-    asyncio.run(_until_signal(serve(config, opening, sessions=Sessions(), console=Console())))
+    opening = Opening(first_picture=first_picture, prompt=prompt, background=background, key=key)
+    security = security_of(load_settings(config), tls=tls, tunnel_port=tunnel_port)
+    asyncio.run(_until_signal(serve(config, opening, sessions=Sessions(), console=Console(), security=security)))
 
 
 def down(config: ConfigOption = LOCAL) -> None:
@@ -64,19 +73,28 @@ def down(config: ConfigOption = LOCAL) -> None:
         raise ConfigurationError(f"no server started by you runs in the background on port {port}")
 
 
-async def serve(config: Path, opening: Opening, *, sessions: Sessions, console: Console) -> None:
+async def serve(
+    config: Path, opening: Opening, *, sessions: Sessions, console: Console, security: Security | None = None
+) -> None:
     """Serve until cancelled, or until the opening is over if the server shall stay in the background.
 
-    Whatever was started is stopped again by a cancellation or an error, however early.
+    A server that was warm and ends by itself is started again on the same stores. Whatever was started
+    is stopped again by a cancellation or an error, however early.
     """
     began_s = time.monotonic()
     settings = load_settings(config)
-    session = sessions.begin(config, settings)
+    session = sessions.begin(config, settings, security)
     try:
-        await _open(session, settings, opening=opening, console=console, began_s=began_s)
+        await _wait(session, console)
+        _announce(session, settings, security, console=console, ready_s=time.monotonic() - began_s)
+        await _draw(session, settings, opening=opening, console=console, security=security)
         if not opening.background:
             console.print("Press Ctrl-C to stop.")
-            await session.server.ended()
+            while True:
+                await _until_dead(session, console)
+                session = sessions.begin(config, settings, security)
+                await _wait(session, console)
+                console.print("The server is ready again.")
     except BaseException as reason:
         with console.status("Stopping everything that was started"):
             session.end(keep_logs=isinstance(reason, Exception))
@@ -85,15 +103,33 @@ async def serve(config: Path, opening: Opening, *, sessions: Sessions, console: 
     console.print("The server stays up in the background; stop it with: [bold]darkroom down[/]")
 
 
-async def _open(
-    session: Session, settings: DarkroomSettings, *, opening: Opening, console: Console, began_s: float
+async def _until_dead(session: Session, console: Console) -> None:
+    """Wait until the server ends by itself, say why, and stop what it left; its logs are kept."""
+    try:
+        await session.server.ended()
+    except ConfigurationError as error:
+        console.print(f"{error.detail}\nIt is started again; the logs of the one that ended are in {session.folder}.")
+        await asyncio.to_thread(session.end, keep_logs=True)
+
+
+def _announce(
+    session: Session, settings: DarkroomSettings, security: Security | None, *, console: Console, ready_s: float
 ) -> None:
-    await _wait(session, console)
-    announce(settings, session.server.family, console, ready_s=time.monotonic() - began_s)
+    announce(settings, session.server.family, console, url=session.url, ready_s=ready_s)
+    if security is None:
+        announce_recipes(settings, console)
+    else:
+        announce_security(settings, security, console)
+
+
+async def _draw(
+    session: Session, settings: DarkroomSettings, *, opening: Opening, console: Console, security: Security | None
+) -> None:
     if opening.first_picture is not None:
         endpoint = first_drawing_endpoint(settings)
         order = Order(prompt=opening.prompt, out=opening.first_picture, endpoint=endpoint, seed=1, judge=True)
-        async with connected(session.url) as client:
+        trust = None if security is None else security.trust
+        async with connected(session.url, opening.key, trust=trust) as client:
             await draw_and_save(order, client, console)
 
 

@@ -1,13 +1,15 @@
 """The schema of `configs/*.yaml`, read from top to bottom: one frozen model for every setting."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from app.cache_levels import CacheLimit
+from app.config.auth import AuthSettings
 from app.config.base import Port, Settings
+from app.config.cache import CacheSettings
 from app.config.variants import UpscalerSettings, VariantSettings, by_host
 from app.generation import Task
+from app.workflows import FlawedWorkflowError, checked_workflow
 
 
 class ServerSettings(Settings):
@@ -64,6 +66,20 @@ class WebhookSettings(Settings):
     )
 
 
+class S3Settings(Settings):
+    """How a bucket is reached; who may touch it stands in the environment alone, as `AWS_ACCESS_KEY_ID` and so on."""
+
+    endpoint_url: str | None = Field(
+        default=None, description="Base URL of a server that speaks S3's protocol; absent: that of AWS."
+    )
+    region: str = Field(default="us-east-1", description="Region of the bucket.")
+    direct_downloads: bool = Field(
+        default=False,
+        description="Send who fetches a file to the bucket by a signed URL: no byte passes the gateway, but clients "
+        "have to reach the bucket and to follow redirects.",
+    )
+
+
 class StorageSettings(Settings):
     """Where pictures and jobs are kept."""
 
@@ -71,6 +87,7 @@ class StorageSettings(Settings):
         default="~/.cache/darkroom/blobs",
         description="Folder of finished pictures, shared by all processes; a path, or s3://bucket/prefix on a cluster.",
     )
+    s3: S3Settings = S3Settings()
     jobs: str = Field(
         default="memory",
         description="Where queued requests are kept: memory (lost with the process), sqlite:path for one gateway, or "
@@ -95,24 +112,6 @@ class StorageSettings(Settings):
         default=3600.0, description="The same, at most, for a request that came with X-Fal-Store-IO: 0."
     )
     max_results: PositiveInt = Field(default=10_000, description="Finished requests kept at most; oldest go first.")
-
-
-class CacheSettings(Settings):
-    """The cache inside each gateway process."""
-
-    level: CacheLimit = Field(
-        default=CacheLimit.CANONICAL,
-        description="The most that answers a request instead of a new picture; a request may ask for less. exact: the "
-        "same request, seed included; canonical: also the same request in other words, where neither names a seed.",
-    )
-    max_entries: NonNegativeInt = Field(
-        default=10_000, description="Pictures remembered; zero turns the cache off, more costs about 1 KB each."
-    )
-    tenant_bytes: PositiveInt | None = Field(
-        default=None,
-        description="Bytes of the files remembered for one tenant, whose own pictures give way beyond them; a picture "
-        "found by its seed and by its words counts twice. Absent: no limit but max_entries.",
-    )
 
 
 class EndpointSettings(Settings):
@@ -152,6 +151,26 @@ class TelemetrySettings(Settings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 
 
+class ScalingPlaces(Settings):
+    """Where the settings and the memory of scaling are."""
+
+    file: str | None = Field(
+        default=None,
+        description="File of objectives, schedules and budget, read again when it changes; absent: their defaults.",
+    )
+    memory: str = Field(
+        default="~/.cache/darkroom/scaling",
+        description="Folder in which the history of the load outlives restarts; on a cluster, one that all nodes see.",
+    )
+    pace: float = Field(
+        default=1.0,
+        ge=1.0,
+        le=100.0,
+        description="Seconds that pass for scaling in one; above 1 only to rehearse hours of load in minutes, with "
+        "every time in the file above as much longer.",
+    )
+
+
 class RaySettings(Settings):
     """The Ray instance that `darkroom up` starts; ignored where a cluster exists."""
 
@@ -166,6 +185,7 @@ class DarkroomSettings(Settings):
     """Everything that one Darkroom needs to know."""
 
     server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
     fetch: FetchSettings = FetchSettings()
     webhooks: WebhookSettings = WebhookSettings()
     storage: StorageSettings = StorageSettings()
@@ -174,7 +194,12 @@ class DarkroomSettings(Settings):
     variants: dict[str, VariantSettings] = Field(description="Name to variant.", min_length=1)
     upscaler: UpscalerSettings = UpscalerSettings()
     endpoints: dict[str, EndpointSettings] = Field(description="fal endpoint id to what serves it.", min_length=1)
+    workflows: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Workflow in fal's JSON, which is YAML too, by owner/name; clients call it workflows/owner/name.",
+    )
     telemetry: TelemetrySettings = TelemetrySettings()
+    scaling: ScalingPlaces = ScalingPlaces()
     ray: RaySettings = RaySettings()
 
     @model_validator(mode="after")
@@ -186,6 +211,15 @@ class DarkroomSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _workflows_can_be_carried_out(self) -> Self:
+        for name, document in self.workflows.items():
+            try:
+                checked_workflow(name, document, apps=self.endpoints)
+            except FlawedWorkflowError as error:
+                raise ValueError(f"workflow {name}: {error.detail}") from error
+        return self
+
+    @model_validator(mode="after")
     def _gateways_share_their_jobs(self) -> Self:
         if self.server.replicas > 1 and self.storage.jobs == "memory":
             raise ValueError(f"server.replicas {self.server.replicas} with storage.jobs memory: gateways must share it")
@@ -193,7 +227,8 @@ class DarkroomSettings(Settings):
 
     @model_validator(mode="after")
     def _hosts_agree(self) -> Self:
-        by_host(self.variants)
+        if "upscaler" in by_host(self.variants):
+            raise ValueError("no variant or host may be called upscaler: that is the stage behind all of them")
         return self
 
     @property

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from weakref import WeakValueDictionary
 
-from app.errors import ReplicaLostError
-from app.generation import EngineEvent, JobDraining, JobDrawn, JobFailed, JobStarted, JobStep
-from app.routing.background import BackgroundTasks
+from app.background import BackgroundTasks
+from app.errors import JobCancelledError, ReplicaLostError
+from app.generation import EngineEvent, Job, JobDraining, JobDrawn, JobFailed, JobStarted, JobStep
+from app.routing.hints import Hints
 from app.routing.places import Places
 from app.routing.ports import Pool, Slot
 from app.routing.ticket import Ticket
@@ -34,10 +35,11 @@ class _Replica:
 class Dispatcher:
     """Gives the replicas of one variant their jobs, the most urgent first.
 
+    A job whose hint another replica served is left to that one for a moment, as long as others wait.
     Jobs leave the queue only once a slot is held and there is a place for them on its replica:
     one that is free, that of a job in its last step, or that of a less urgent job, which the
     replica then pauses. Drawn pictures go to `deliver` with the name of their replica. Jobs
-    whose replica is lost are queued a second time, then fail with ReplicaLostError.
+    whose replica is lost, or drops them, are queued a second time, then fail with ReplicaLostError.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Dispatcher:
         self._sleep = sleep
         self._running: dict[str, Ticket] = {}
         self._replicas: WeakValueDictionary[str, _Replica] = WeakValueDictionary()
+        self._hints = Hints()
         self._tasks = BackgroundTasks()
         self._changed = Signal()
         self._seeking = 0
@@ -100,7 +103,7 @@ class Dispatcher:
                 async with self._pool.acquire() as slot:
                     seeking.close()
                     replica = self._replicas.setdefault(slot.replica, _Replica(self._max_batch))
-                    if group := await self._group_for(replica):
+                    if group := await self._group_for(replica, slot.replica):
                         idle.close()
                         await self._run(slot, group, replica=replica)
             except Exception:
@@ -115,12 +118,16 @@ class Dispatcher:
         self._idle -= 1
         self._seek()
 
-    async def _group_for(self, replica: _Replica) -> tuple[Ticket, ...]:
+    async def _group_for(self, replica: _Replica, name: str) -> tuple[Ticket, ...]:
         """The jobs that can start on the replica, once there are some; empty when none wait or it is lost."""
+
+        def suits(job: Job) -> bool:
+            return self._hints.suits(job, name)
+
         async with replica.turn:
-            while not replica.is_lost and (head := self._line.head) is not None:
+            while not replica.is_lost and (head := self._line.head(suits)) is not None:
                 if room := replica.places.room_for(head.job):
-                    group = self._line.take(room)
+                    group = self._line.take(room, suits)
                     replica.places.fill(ticket.job for ticket in group)
                     return group
                 await self._changed.wait()
@@ -136,6 +143,7 @@ class Dispatcher:
                     self._changed.give()
         except Exception:
             replica.is_lost = True
+            self._hints.lost(slot.replica)
             logger.warning("replica %s was lost", slot.replica, exc_info=True)
         finally:
             unfinished = [ticket for ticket in group if self._running.pop(ticket.job.job_id, None)]
@@ -148,6 +156,7 @@ class Dispatcher:
         now_s = self._clock()
         for ticket in group:
             ticket.dispatches += 1
+            self._hints.served(ticket.job, replica)
             self._observe(
                 JobDispatched(
                     job_id=ticket.job.job_id,
@@ -171,6 +180,9 @@ class Dispatcher:
                 del self._running[event.job_id]
                 self._line.was_drawn(ticket)
                 self._deliver(ticket, event, replica)
+            case JobFailed(error=JobCancelledError()):
+                # Its caller, who has gone, or its replica, which goes: in that case it is made elsewhere.
+                pass
             case JobFailed():
                 del self._running[event.job_id]
                 ticket.fail(event.error)
@@ -186,8 +198,15 @@ class Dispatcher:
         for ticket in lost:
             if ticket.is_over:
                 continue
-            if ticket.dispatches < MOST_DISPATCHES:
+            if ticket.dispatches < _most_dispatches(ticket.job):
                 self._line.push(ticket)
                 self._seek()
             else:
-                ticket.fail(ReplicaLostError("the replica that worked on the job was lost, and so was the next"))
+                message = f"replicas that worked on the job were lost: {ticket.dispatches}"
+                ticket.fail(ReplicaLostError(message))
+
+
+def _most_dispatches(job: Job) -> int:
+    """How often a job is sent to a replica, whose caller may not want it to be begun twice."""
+    retries = job.handling.retries.connection_error
+    return MOST_DISPATCHES if retries is None else min(MOST_DISPATCHES, 1 + retries)

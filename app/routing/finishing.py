@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from app.background import BackgroundTasks
 from app.errors import DarkroomError, GenerationFailedError, OverloadedError
 from app.generation import Receipt
-from app.routing.background import BackgroundTasks
 from app.routing.drain import DrainRate
 from app.routing.ports import Finisher
 from app.routing.ticket import Ticket

@@ -2,9 +2,19 @@
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from app.generation import Job
+
+GRACE_S = 1.0
+
+Suits = Callable[[Job], bool]
+
+
+def _always(job: Job) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,18 +53,25 @@ class DeadlineQueue:
         self._by_id[job.job_id] = entry
         insort(self._entries, entry)
 
-    @property
-    def head(self) -> Job | None:
-        """The most urgent job."""
-        return self._entries[0].job if self._entries else None
+    def head(self, suits: Suits = _always) -> Job | None:
+        """The most urgent job; one that does not suit lets those by that have to start at most GRACE_S later."""
+        lead = self._lead(suits)
+        return None if lead is None else lead.job
 
-    def pop_batch(self, limit: int) -> tuple[Job, ...]:
-        """Take the most urgent job and the most urgent others that can share its batch, `limit` at most."""
-        if not self._entries:
+    def pop_batch(self, limit: int, suits: Suits = _always) -> tuple[Job, ...]:
+        """Take that job and the most urgent others that can share its batch, `limit` at most."""
+        if (lead := self._lead(suits)) is None:
             return ()
-        key = self._entries[0].job.spec.batch_key
-        batch = [entry for entry in self._entries if entry.job.spec.batch_key == key]
-        return self._take(batch[:limit])
+        takes_all = not suits(lead.job)
+        alike = (entry for entry in self._entries if entry.job.spec.batch_key == lead.job.spec.batch_key)
+        return self._take([entry for entry in alike if takes_all or suits(entry.job)][:limit])
+
+    def _lead(self, suits: Suits) -> _Entry | None:
+        if not self._entries:
+            return None
+        first = self._entries[0]
+        soon = takewhile(lambda entry: entry.latest_start_s <= first.latest_start_s + GRACE_S, self._entries)
+        return next((entry for entry in soon if suits(entry.job)), first)
 
     def remove(self, job_id: str) -> Job | None:
         """Take one job out of turn; None when it does not wait here."""

@@ -59,18 +59,21 @@ class Router:
         """Make one picture: yields JobStarted, JobStep where asked, and JobFinished last.
 
         A job whose replica was lost starts, and reports its steps, a second time. Closing the
-        iteration early cancels the job. Raises NotFoundError for an unknown variant,
+        iteration early cancels the job. A job that is under way goes on with the latest caller:
+        for whoever asked before, and is gone or has lost the right to it, the iteration just ends.
+        Raises NotFoundError for an unknown variant,
         OverloadedError, StartTimeoutError, JobCancelledError, ReplicaLostError, or the error
         of the replica.
         """
-        ticket = self._admit(job)
+        ticket = self._ticket(job)
+        caller = ticket.callers
         try:
             async with aclosing(ticket.events()) as events:
                 async for event in events:
                     yield event
         finally:
-            self._stop(ticket)
-            del self._tickets[job.job_id]
+            if ticket.callers == caller:
+                self._leave(ticket)
 
     async def cancel(self, job_id: str) -> bool:
         """Stop a job; true when it was waiting or running, and its caller then gets JobCancelledError."""
@@ -89,11 +92,21 @@ class Router:
             await dispatcher.close()
         await self._finishing.close()
 
+    def _ticket(self, job: Job) -> Ticket:
+        ticket = self._tickets.get(job.job_id)
+        if ticket is None or ticket.is_over:
+            return self._admit(job)
+        ticket.hand_over()
+        return ticket
+
+    def _leave(self, ticket: Ticket) -> None:
+        self._stop(ticket)
+        if self._tickets.get(ticket.job.job_id) is ticket:
+            del self._tickets[ticket.job.job_id]
+
     def _admit(self, job: Job) -> Ticket:
         if self._is_closed:
             raise ReplicaLostError("the server is shutting down")
-        if job.job_id in self._tickets:
-            raise BadRequestError(f"job {job.job_id} is under way already")
         ticket = Ticket(job, enqueued_s=self._clock())
         if job.spec.task is Task.UPSCALE:
             self._upscale(ticket)

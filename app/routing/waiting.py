@@ -6,7 +6,7 @@ from app.errors import OverloadedError, StartTimeoutError
 from app.routing.alarm import Alarm
 from app.routing.drain import DrainRate
 from app.routing.pace import Pace
-from app.routing.queue import DeadlineQueue
+from app.routing.queue import DeadlineQueue, Suits
 from app.routing.ticket import Ticket
 from app.telemetry.events import JobDropped, JobEnqueued, Observer
 
@@ -56,15 +56,14 @@ class WaitingLine:
         if job.start_by_s is not None:
             self._alarm.set(self._queue.next_expiry_s())
 
-    @property
-    def head(self) -> Ticket | None:
-        """The most urgent ticket."""
-        job = self._queue.head
+    def head(self, suits: Suits) -> Ticket | None:
+        """The most urgent ticket; one that does not suit lets others by that are almost as urgent."""
+        job = self._queue.head(suits)
         return None if job is None else self._tickets[job.job_id]
 
-    def take(self, limit: int) -> tuple[Ticket, ...]:
-        """The most urgent ticket, and the most urgent others that can share its batch; empty when none wait."""
-        batch = tuple(self._tickets.pop(job.job_id) for job in self._queue.pop_batch(limit))
+    def take(self, limit: int, suits: Suits) -> tuple[Ticket, ...]:
+        """That ticket, and the most urgent others that can share its batch; empty when none wait."""
+        batch = tuple(self._tickets.pop(job.job_id) for job in self._queue.pop_batch(limit, suits))
         if batch:
             self._drain.record(len(batch), self._clock())
         return batch

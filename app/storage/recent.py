@@ -32,6 +32,10 @@ class RecentBlobs:
         await self._store.write(key, chunks)
         self._forget(key)
 
+    async def put_new(self, key: str, data: bytes) -> bool:
+        """Store the bytes unless the key has a file; whether it had none."""
+        return await self._store.put_new(key, data)
+
     async def read(self, key: str) -> bytes:
         """The bytes under the key; raises NotFoundError."""
         if key in self._recent:
@@ -60,6 +64,10 @@ class RecentBlobs:
         self._forget(key)
         await self._store.delete(key)
         self._forget(key)
+
+    async def direct_url(self, key: str, *, lifetime_s: float) -> str | None:
+        """Where the store lets anybody read the file without us."""
+        return await self._store.direct_url(key, lifetime_s=lifetime_s)
 
     def _remember(self, key: str, data: bytes) -> None:
         self._forget(key)

@@ -41,6 +41,17 @@ class CacheLookedUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarJudged:
+    """A similar prompt's picture was judged; its band, from the cosine `band` on, has that state, new if `changed`."""
+
+    namespace: str
+    band: float
+    right: bool
+    state: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobEnqueued:
     """A job entered a variant's queue, which then held `queued` jobs."""
 
@@ -159,10 +170,31 @@ class VariantEvicted:
     resident_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicasPlanned:
+    """How many replicas a deployment shall have, how many run, and what each term of the policy asked for."""
+
+    deployment: str
+    replicas: int
+    running: int
+    terms: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicasDecided:
+    """The number of replicas of a deployment is changed, and why."""
+
+    deployment: str
+    before: int
+    replicas: int
+    reason: str
+
+
 Event = (
     RequestReceived
     | RequestCompleted
     | CacheLookedUp
+    | SimilarJudged
     | JobEnqueued
     | JobDispatched
     | JobDropped
@@ -174,6 +206,8 @@ Event = (
     | VariantReady
     | VariantLoaded
     | VariantEvicted
+    | ReplicasPlanned
+    | ReplicasDecided
 )
 
 Observer = Callable[[Event], None]

@@ -10,7 +10,7 @@ from app.telemetry.events import Event
 
 logger = logging.getLogger(__name__)
 
-_WORTH_A_LINE = (events.RequestCompleted, events.JobDropped, events.VariantReady)
+_WORTH_A_LINE = (events.RequestCompleted, events.JobDropped, events.VariantReady, events.ReplicasDecided)
 
 
 def configure_logging(level: str, stream: TextIO) -> None:
@@ -25,5 +25,5 @@ def configure_logging(level: str, stream: TextIO) -> None:
 
 def log_event(event: Event) -> None:
     """Write events that tell how a request ended or a replica began; the frequent ones stay silent."""
-    if isinstance(event, _WORTH_A_LINE):
+    if isinstance(event, _WORTH_A_LINE) or (isinstance(event, events.SimilarJudged) and event.changed):
         logger.info("%s", json.dumps({"event": type(event).__name__, **asdict(event)}))

@@ -64,6 +64,9 @@ class MetricsObserver:
         )
         self._cache = registry.counter("darkroom_cache_lookups", "Cache look-ups, by level that answered.", ("level",))
         self._saved_gpu_ms = registry.counter("darkroom_cache_saved_gpu_ms", "Device ms that hits saved.", ())
+        self._similar_audits = registry.counter(
+            "darkroom_similar_audits", "Similar prompts' pictures that were judged.", ("right", "state")
+        )
         self._queued = registry.gauge("darkroom_queued_jobs", "Jobs waiting for a slot, by variant.", ("variant",))
         self._queue_ms = registry.histogram(
             "darkroom_queue_ms", "Wait of a job for its slot, ms.", LATENCY_BOUNDARIES_MS, ("variant",)
@@ -98,6 +101,14 @@ class MetricsObserver:
         self._moves = registry.counter(
             "darkroom_variant_moves", "Weights loaded on demand, or evicted for others.", ("variant", "move")
         )
+        self._planned = registry.gauge("darkroom_scaling_replicas", "Replicas planned.", ("scaled",))
+        self._terms = registry.gauge(
+            "darkroom_scaling_term_replicas", "Replicas that a term of the policy asks for.", ("scaled", "term")
+        )
+        self._last_terms: dict[str, dict[str, float]] = {}
+        self._changes = registry.counter(
+            "darkroom_scaling_changes", "Changes of the number of replicas.", ("scaled", "direction")
+        )
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -110,6 +121,8 @@ class MetricsObserver:
                 self._cache.inc(1, {"level": event.level.value})
                 if event.level is not CacheLevel.NONE and event.gpu_ms_saved > 0:
                     self._saved_gpu_ms.inc(event.gpu_ms_saved)
+            case events.SimilarJudged():
+                self._similar_audits.inc(1, {"right": str(event.right).lower(), "state": event.state})
             case events.JobEnqueued():
                 self._queued.set(event.queued, {"variant": event.variant})
             case events.JobDispatched():
@@ -133,6 +146,11 @@ class MetricsObserver:
                 self._move(event, "loaded")
             case events.VariantEvicted():
                 self._move(event, "evicted")
+            case events.ReplicasPlanned():
+                self._plan(event)
+            case events.ReplicasDecided():
+                direction = "up" if event.replicas > event.before else "down"
+                self._changes.inc(1, {"scaled": event.deployment, "direction": direction})
             case events.RequestReceived():
                 pass
 
@@ -146,6 +164,14 @@ class MetricsObserver:
     def _move(self, event: events.VariantLoaded | events.VariantEvicted, move: str) -> None:
         self._moves.inc(1, {"variant": event.variant, "move": move})
         self._memory_bytes.set(event.resident_bytes, {"kind": "weights"})
+
+    def _plan(self, event: events.ReplicasPlanned) -> None:
+        self._planned.set(event.replicas, {"scaled": event.deployment})
+        now = dict(event.terms)
+        gone = self._last_terms.get(event.deployment, now).keys() - now.keys()
+        self._last_terms[event.deployment] = now
+        for term, replicas in (now | dict.fromkeys(gone, 0.0)).items():
+            self._terms.set(replicas, {"scaled": event.deployment, "term": term})
 
     def _memory(self, event: events.MemoryObserved) -> None:
         kinds = {

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
-from fakes import MemoryBlobStore, make_request
+from fakes import MemoryBlobStore, make_levels, make_request
 from fastapi import FastAPI
 from job_stores import new_schema
 from postgres_server import postgres, server_programs
@@ -32,7 +32,6 @@ from rich.table import Table
 from app.api.app import create_app
 from app.api.fetch import GuardedFetcher
 from app.api.outbound import tls_transports
-from app.cache.exact import ExactCache
 from app.cli.environment import free_ports
 from app.config import DarkroomSettings, StorageSettings
 from app.generation import Job, JobEvent, JobStarted
@@ -237,7 +236,7 @@ async def _gateway(jobs: str) -> AsyncIterator[str]:
     store = open_jobs(settings.storage)
     service = DarkroomService(
         generator=_Endless(),
-        cache=ExactCache(blobs=blobs, max_entries=0),
+        cache=make_levels(blobs, max_entries=0),
         jobs=store,
         routing=settings.routing,
         revision=lambda variant: variant,

@@ -12,8 +12,9 @@ from job_stores import new_schema
 
 from app.config import StorageSettings
 from app.errors import ConfigurationError, StoreUnavailableError
-from app.storage.jobs import JobStore, NewRequest, RequestView, open_jobs
-from app.storage.jobs.migrations import MIGRATIONS
+from app.storage.jobs import JobStore, NewRequest, RequestState, RequestView, open_jobs
+from app.storage.jobs.codec import encode_view
+from app.storage.jobs.migrations import CREATE_LEDGER, MIGRATIONS
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -121,4 +122,22 @@ async def test_a_server_that_is_not_there_is_an_error_in_time(tmp_path: Path) ->
     with pytest.raises(StoreUnavailableError) as caught:
         await store.open()
     assert "hidden" not in caught.value.detail
+    await store.close()
+
+
+async def test_requests_from_before_there_were_tenants_are_local(jobs: str) -> None:
+    """What an earlier version kept in nobody's name is found by callers without a key."""
+    first_two = [step for migration in MIGRATIONS[:2] for step in migration]
+    ledger = [CREATE_LEDGER, "INSERT INTO darkroom_migrations (number) VALUES (1), (2)"]
+    done = encode_view(RequestView(request_id="a", endpoint="e", state=RequestState.COMPLETED))
+    values = f"'a', '', '', 'completed', 1, '{done}', 0, 0, 60, 'w', 1, 0, 0, 0, 0"
+    names = "request_id, tenant, variant, state, format, view, submitted_s, deadline_s, keep_s, worker, fence"
+    more = "leased_until_s, has_begun, attempts, completed_s"
+    if jobs.startswith("sqlite:"):
+        Path(jobs.removeprefix("sqlite:")).parent.mkdir()
+    for statement in (*ledger, *first_two, f"INSERT INTO darkroom_requests ({names}, {more}) VALUES ({values})"):
+        execute(jobs, statement)
+    store = await opened_store(jobs)
+
+    assert (await store.get("a", tenant="local")).is_completed
     await store.close()

@@ -9,8 +9,8 @@ import pytest
 from fakes import FakeClock, make_request
 from job_stores import new_schema
 
+from app.compound import QueuedRequest
 from app.config import StorageSettings
-from app.generation import GenerationRequest
 from app.storage.jobs import JobStore, open_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def acknowledged_before_a_kill(jobs: str) -> list[tuple[str, str]]:
     return [(what, request_id) for what, request_id in words]
 
 
-async def asked(store: JobStore, request_id: str) -> GenerationRequest | None:
+async def asked(store: JobStore, request_id: str) -> QueuedRequest | None:
     """The whole request as it is kept."""
     return (await store.standing(request_id)).request
 

@@ -1,6 +1,7 @@
 """What every job store promises about requests and their results."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from fakes import FakeClock, make_request, settle
 from job_stores import EPHEMERAL_TTL_S, MAX_COMPLETED, TTL_S, Workers
 
+from app.compound import CompoundRequest, CompoundResult
 from app.errors import (
     FieldIssue,
     GenerationFailedError,
@@ -45,7 +47,7 @@ async def submit(
 ) -> Acknowledgement:
     """Submit a request, or one with that id."""
     asked = make_request(request) if isinstance(request, str) else request
-    shown = view(asked.request_id)
+    shown = view(asked.request_id, tenant=asked.tenant if once is None else once.tenant)
     return await store.submit(
         NewRequest(view=shown, request=asked, submitted_s=1000.0, deadline_s=deadline_s, once=once)
     )
@@ -204,7 +206,7 @@ async def test_one_key_is_one_request(store: JobStore) -> None:
     first = await submit(store, "a", once=once)
     second = await submit(store, "b", once=once)
     assert first.lease is not None
-    assert second == Acknowledgement(view("a"), None)
+    assert second == Acknowledgement(view("a", tenant="tenant"), None)
     assert await kept(store, ["a", "b"]) == ["a"]
 
 
@@ -220,6 +222,21 @@ async def test_keys_belong_to_tenants(store: JobStore) -> None:
     """Two tenants may choose the same key and know nothing of each other."""
     await submit(store, "a", once=Once("one", "key", "fingerprint"))
     assert (await submit(store, "b", once=Once("two", "key", "another"))).lease is not None
+
+
+async def test_a_request_is_unknown_to_other_tenants(store: JobStore, workers: Workers) -> None:
+    """Whoever asks in another tenant's name hears what he hears of a request that never was, complete or not."""
+    await submit(store, make_request("a", tenant="one"))
+    other = await workers.another()
+    for _ in range(2):
+        for worker, request_id in itertools.product((store, other), ("a", "never")):
+            for ask in (worker.get, worker.standing):
+                with pytest.raises(UnknownRequestError, match=f"^no request {request_id}$"):
+                    await ask(request_id, tenant="two")
+            with pytest.raises(UnknownRequestError):
+                await anext(worker.watch(request_id, tenant="two"))
+        assert (await other.get("a", tenant="one")).tenant == "one"
+        await complete(store, "a", tenant="one")
 
 
 async def test_a_key_is_free_again_when_its_result_is_forgotten(store: JobStore, clock: FakeClock) -> None:
@@ -263,3 +280,22 @@ async def test_a_waiter_that_leaves_changes_nothing(store: JobStore) -> None:
     await staying
     await settle()
     assert await kept(store, ["b"]) == ["b"]
+
+
+async def test_work_that_is_made_of_others_is_kept_like_any(workers: Workers) -> None:
+    """It is leased, taken over from the dead, waits in nobody's queue, and completes with what came of it."""
+    asked = CompoundRequest(
+        request_id="a", tenant="local", endpoint="workflows/x/y", kind="workflow", document="{}", base_url="http://here"
+    )
+    store, heir = await workers.another(), await workers.another()
+    new = NewRequest(view=view("a", tags=(("team", "a"),)), request=asked, submitted_s=1000.0, deadline_s=1060.0)
+    await store.submit(new)
+    await submit(store, "b", deadline_s=1070.0)
+    assert (await heir.get("b")).queue_position == 0
+    workers.clock.now_s += 1000.0
+    claims = {claim.request.request_id: claim for claim in await heir.claim(10)}
+    assert claims["a"].request == asked
+    result = CompoundResult(request_id="a", output={"x": [1, None]}, inference_s=2.0)
+    await heir.complete(claims["a"].lease, completed("a", generation=result, tags=(("team", "a"),)))
+    kept = await heir.get("a")
+    assert (kept.generation, kept.tags) == (result, (("team", "a"),))

@@ -59,6 +59,22 @@ async def test_a_failed_delivery_is_counted_and_put_off(store: JobStore, clock: 
     assert again.attempts == 1
 
 
+async def test_a_lost_message_comes_back_as_soon_as_its_delivery_should_be_over(
+    store: JobStore, clock: FakeClock
+) -> None:
+    """First deliveries are leased for a shorter time than later ones, whose receivers may take longer."""
+    await store.put([message("first"), message("later")])
+    await store.due(10, lease_s=1.0)
+    await store.failed("later", retry_at_s=1000.0)
+    await clock.advance(1.0)
+    assert len(await store.due(10, lease_s=5.0, retry_lease_s=50.0)) == 2
+    await clock.advance(5.0)
+    assert await due(store) == ["first"]
+    await store.delivered("first")
+    await clock.advance(45.0)
+    assert await due(store) == ["later"]
+
+
 async def test_a_message_is_put_once(store: JobStore) -> None:
     """A second one with the same id is ignored."""
     await store.put([message("a"), message("b")])

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import ServiceBench, make_request, settle
+from fakes import MemoryBlobStore, ServiceBench, make_request, settle
 
+from app.cache.rows import PictureRows
 from app.cache_levels import CacheLevel, CacheLimit
 from app.errors import OverloadedError
 from app.generation import Generation
@@ -161,3 +162,24 @@ async def test_a_picture_whose_file_is_gone_answers_nobody() -> None:
     bench.blobs.files.clear()
 
     assert levels(await bench.service.generate(seedless("second", "A dot."))) == [CacheLevel.NONE]
+
+
+async def test_another_process_knows_who_has_seen_what() -> None:
+    """Drawn for, found by, or joined: after a restart each of these wants another picture, and others do not."""
+    rows = MemoryBlobStore()
+    before = ServiceBench(shared=PictureRows(rows))
+    before.generator.may_finish.clear()
+    callers = await before.ask(seedless("drawn", caller="ann"), seedless("joined", caller="bob"))
+    before.generator.may_finish.set()
+    await asyncio.gather(*callers)
+    await before.service.generate(seedless("found", caller="carol"))
+    await before.service.close()
+    answers = []
+    for caller in ("ann", "bob", "carol", "dave"):
+        copy = MemoryBlobStore()
+        copy.files = dict(rows.files)
+        after = ServiceBench(shared=PictureRows(copy), blobs=before.blobs)
+        answers.append(await after.service.generate(seedless("again", caller=caller)))
+        await after.service.close()
+
+    assert levels(*answers) == [CacheLevel.NONE, CacheLevel.NONE, CacheLevel.NONE, CacheLevel.CANONICAL]

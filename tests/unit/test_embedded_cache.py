@@ -1,5 +1,6 @@
 """The cache of a whole Darkroom in one process: real pictures, real requests, real receipts."""
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,12 +15,14 @@ URL = "/run/fal-ai/flux/schnell"
 
 
 @asynccontextmanager
-async def client(folder: Path, level: str = "canonical") -> AsyncIterator[httpx.AsyncClient]:
+async def client(
+    folder: Path, level: str = "canonical", similar: dict[str, Any] | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an embedded Darkroom whose cache goes so far."""
     settings = DarkroomSettings.model_validate(
         {
             "storage": {"blobs": str(folder / "blobs")},
-            "cache": {"level": level},
+            "cache": {"level": level, "similar": similar or {}},
             "variants": {"sketch": {"source": "builtin:sketch-fast", "native_sizes": [[64, 64]]}},
             "endpoints": {"fal-ai/flux/schnell": {"task": "text_to_image", "variant": "sketch"}},
         }
@@ -72,3 +75,20 @@ async def test_the_configuration_has_the_last_word(tmp_path: Path) -> None:
         wording, _ = await draw(http, "A red circle.", cache="canonical")
 
     assert (exact, wording) == ("exact", "none")
+
+
+async def test_similarity_is_earned_and_served(tmp_path: Path) -> None:
+    """Right hits in shadow earn a band its right; the next similar request gets a stored picture that shows it."""
+    similar = {"max_false_hit_rate": 0.3, "encoder": "builtin:sketch", "floors": [0.99]}
+    async with client(tmp_path, level="similar", similar=similar) as http:
+        levels = []
+        for colour, shape in itertools.product(("red", "blue", "green"), ("circle", "square", "cross")):
+            for background in ("on a grey background", "against a grey backdrop", "over grey", "on grey"):
+                level, _ = await draw(http, f"a {colour} {shape} {background}")
+                levels.append(level)
+        stats = (await http.get("/cache")).json()
+
+    assert "similar" in levels
+    assert levels.index("similar") >= 9
+    (band,) = stats["similar"][0]["bands"]
+    assert (band["state"], band["audits"] >= 9) == ("earned", True)

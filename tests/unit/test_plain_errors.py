@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from app.errors import DarkroomError, FieldIssue, InvalidInputError, OverloadedError, ReplicaLostError
+from app.errors import DarkroomError, FieldIssue, InvalidInputError, OverloadedError, ReplicaLostError, RouterLostError
 
 pytestmark = pytest.mark.ray
 
@@ -34,6 +34,27 @@ def test_a_dead_process_is_a_lost_replica() -> None:
 
     with pytest.raises(ReplicaLostError), plain_errors():
         raise ActorDiedError()
+
+
+def test_a_dead_router_is_told_from_a_dead_replica() -> None:
+    """Whoever calls the router says so."""
+    from ray.exceptions import ActorUnavailableError
+
+    from deployments.plain_errors import plain_errors
+
+    with pytest.raises(RouterLostError), plain_errors(RouterLostError):
+        raise ActorUnavailableError("Actor is unavailable.", None)
+
+
+def test_a_call_that_breaks_off_is_a_lost_replica() -> None:
+    """In throughput mode calls go by gRPC, which tells of a broken connection in its own words."""
+    from grpc import StatusCode
+    from grpc.aio import AioRpcError, Metadata
+
+    from deployments.plain_errors import plain_errors
+
+    with pytest.raises(ReplicaLostError), plain_errors():
+        raise AioRpcError(StatusCode.UNKNOWN, Metadata(), Metadata(), details="Stream removed")
 
 
 def test_a_full_handle_is_an_overload() -> None:

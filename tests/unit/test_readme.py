@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND = re.compile(r"(?<![\w-])(?:\.venv/bin/)?darkroom ((?:up|down|generate|train|doctor|config|render)\b[^`\n]*)")
 TARGET = re.compile(r"(?:^|`)make ([a-z]+)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
-SETTING = re.compile(r"`((?:server|fetch|storage|cache|routing|upscaler|telemetry|ray)\.[a-z_.]+)")
+SETTING = re.compile(r"`((?:server|fetch|storage|cache|routing|upscaler|telemetry|ray)\.[a-z0-9_.]+)")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -62,7 +62,7 @@ def test_settings_exist() -> None:
     """Every setting that a document names is in the schema."""
     for key in SETTING.findall(texts()):
         model: Any = DarkroomSettings
-        for part in key.split("."):
+        for part in key.rstrip(".").split("."):
             assert part in model.model_fields, key
             model = model.model_fields[part].annotation
 

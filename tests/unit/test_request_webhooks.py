@@ -6,7 +6,8 @@ import pytest
 from fakes import FakeClock, ServiceBench, make_request, settle
 
 from app.errors import AlreadyCompletedError, BadRequestError
-from app.generation import GenerationRequest, Webhook
+from app.generation import GenerationRequest
+from app.handling import Webhook
 from app.requests.webhooks import News, news_in
 from app.storage.jobs import Keeping, MemoryJobStore
 

@@ -13,8 +13,11 @@ from app.errors import (
     GenerationFailedError,
     JobCancelledError,
     ReplicaLostError,
+    RouterLostError,
+    StartTimeoutError,
     UnknownRequestError,
 )
+from app.handling import Handling, Retries
 from app.storage.jobs import Keeping, Once, RequestState
 from app.storage.jobs.sql_store import SqlJobStore
 from app.storage.jobs.sqlite import SqliteDatabase
@@ -190,3 +193,33 @@ async def test_a_lost_replica_is_no_reason_to_fail() -> None:
     await bench.service.submit(make_request("b", seed=4))
     await bench.clock.advance(60.0)
     assert isinstance((await bench.service.status("b")).error, ReplicaLostError)
+
+
+async def test_a_lost_router_is_waited_for() -> None:
+    """No request can bring a router down, so a queued one is tried until there is a router again."""
+    bench = ServiceBench()
+    bench.generator.errors[3] = [RouterLostError("gone")] * 40
+    await bench.service.submit(make_request("a", seed=3))
+    await bench.clock.advance(30.0)
+    assert not (await bench.service.status("a")).is_completed
+    await bench.clock.advance(30.0)
+    assert (await bench.service.status("a")).generation is not None
+
+
+async def test_a_lost_router_is_waited_for_no_longer_than_allowed() -> None:
+    """The time in which a request has to start covers the search for somebody to start it."""
+    bench = ServiceBench()
+    bench.generator.errors[3] = [RouterLostError("gone")] * 40
+    await bench.service.submit(make_request("a", seed=3, start_timeout_s=5.0))
+    await bench.clock.advance(10.0)
+    assert isinstance((await bench.service.status("a")).error, StartTimeoutError)
+
+
+async def test_a_request_that_may_not_be_begun_twice(gateway: Gateways) -> None:
+    """Its caller wants no retry, so it fails when the gateway that had begun with it is dead."""
+    dead = await stuck(gateway())
+    await dead.service.submit(make_request("a", handling=Handling(retries=Retries(0, 0))))
+    await gateway.until_begun("a", 1)
+    heir = await started(gateway(LATER_S))
+    assert isinstance((await heir.completed("a")).error, GenerationFailedError)
+    assert heir.generator.runs == []

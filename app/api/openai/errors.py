@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 from app.errors import (
     DarkroomError,
     FieldIssue,
+    ForbiddenError,
     InvalidInputError,
     NotFoundError,
     OverloadedError,
@@ -60,6 +61,8 @@ def _code(error: DarkroomError) -> str:
             return "model_not_found"
         case UnauthorizedError():
             return "invalid_api_key"
+        case ForbiddenError():
+            return "insufficient_permissions"
         case OverloadedError():
             return "rate_limit_exceeded"
         case _:

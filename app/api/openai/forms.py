@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -27,8 +28,11 @@ class EditForm:
 async def parse_edit(body: bytes, headers: Mapping[str, str]) -> EditForm:
     """The form in the body; raises BadRequestError for no form, InvalidInputError for what no model here can do."""
     content_type = headers.get("content-type", "")
-    if not content_type.lower().startswith(_MULTIPART):
-        raise BadRequestError(f"Edits are sent as {_MULTIPART}")
+    kind, options = parse_options_header(content_type)
+    if kind.lower() != _MULTIPART.encode() or options.get(b"charset", b"utf-8").lower() != b"utf-8":
+        raise BadRequestError(f"Edits are sent as {_MULTIPART}, in UTF-8")
+    if b"--%b--" % options.get(b"boundary", b"") not in body:
+        raise BadRequestError("The form cannot be read: it has no boundary, or no end")
     parser = MultiPartParser(
         Headers({"content-type": content_type}),
         _chunks(body),

@@ -18,8 +18,7 @@ _log = logging.getLogger(__name__)
 
 AT_ONCE = 64
 POLL_S = 0.5
-LEASE_MARGIN_S = 30.0
-USER_ID = "local"
+LEASE_MARGIN_S = 10.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "darkroom"}
 
 BodyOf = Callable[[News], Awaitable[bytes]]
@@ -52,7 +51,10 @@ class Courier:
         self._clock = clock
         self._sleep = sleep
         self._carried: set[asyncio.Task[None]] = set()
-        self._lease_s = max(settings.timeout_s, settings.retry_timeout_s) + LEASE_MARGIN_S
+        self._leases_s = {
+            "lease_s": settings.timeout_s + LEASE_MARGIN_S,
+            "retry_lease_s": settings.retry_timeout_s + LEASE_MARGIN_S,
+        }
 
     async def run(self) -> None:
         """Deliver until cancelled; what is under way then is delivered by the next courier."""
@@ -68,7 +70,7 @@ class Courier:
     async def _take_what_is_due(self) -> None:
         try:
             free = AT_ONCE - len(self._carried)
-            due = await self._outbox.due(free, lease_s=self._lease_s) if free else []
+            due = await self._outbox.due(free, **self._leases_s) if free else []
         except StoreUnavailableError:
             _log.warning("webhooks wait: their store cannot be reached", exc_info=True)
             return
@@ -97,7 +99,7 @@ class Courier:
     async def _deliver(self, message: Message) -> Outcome:
         news = news_in(message)
         body = await self._body_of(news)
-        signed = self._key.headers(body, request_id=news.view.request_id, user_id=USER_ID, now_s=self._clock())
+        signed = self._key.headers(body, request_id=news.view.request_id, user_id=news.view.tenant, now_s=self._clock())
         try:
             async with asyncio.timeout(timeout_s(self._settings, failed_before=message.attempts)):
                 return outcome_of(await self._post(httpx.URL(message.destination), body, {**_HEADERS, **signed}))

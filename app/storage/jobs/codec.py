@@ -8,11 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.compound import CompoundRequest, CompoundResult, QueuedRequest
 from app.errors import ConfigurationError, DarkroomError, FieldIssue, GenerationFailedError, InvalidInputError
-from app.generation import Generation, GenerationRequest
+from app.generation import LOCAL_TENANT, Generation, GenerationRequest
 from app.storage.jobs.contract import LogLine, RequestState, RequestView
 
-FORMAT = 1
+# 2: requests that are made of others, and their results.
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,20 +25,22 @@ class _KeptView:
     logs: tuple[LogLine, ...] = ()
     error: dict[str, Any] | None = None
     inference_s: float | None = None
-    generation: Generation | None = None
+    generation: Generation | CompoundResult | None = None
+    tenant: str = LOCAL_TENANT
+    tags: tuple[tuple[str, str], ...] = ()
 
 
-_REQUEST = TypeAdapter(GenerationRequest)
+_REQUEST: TypeAdapter[QueuedRequest] = TypeAdapter(GenerationRequest | CompoundRequest)
 _VIEW = TypeAdapter(_KeptView)
 _ISSUES = TypeAdapter(tuple[FieldIssue, ...])
 
 
-def encode_request(request: GenerationRequest) -> str:
+def encode_request(request: QueuedRequest) -> str:
     """The whole request as ASCII text, so that it can be worked on again."""
     return _sealed(_REQUEST.dump_python(request, mode="json"))
 
 
-def decode_request(text: str) -> GenerationRequest:
+def decode_request(text: str) -> QueuedRequest:
     """The request; raises ConfigurationError for one that a newer version wrote."""
     return _REQUEST.validate_python(_opened(text))
 
@@ -51,6 +55,8 @@ def encode_view(view: RequestView) -> str:
         error=None if view.error is None else _error_data(view.error),
         inference_s=view.inference_s,
         generation=view.generation,
+        tenant=view.tenant,
+        tags=view.tags,
     )
     return _sealed(_VIEW.dump_python(kept, mode="json"))
 
@@ -66,6 +72,8 @@ def decode_view(text: str) -> RequestView:
         error=None if kept.error is None else _error(kept.error),
         inference_s=kept.inference_s,
         generation=kept.generation,
+        tenant=kept.tenant,
+        tags=kept.tags,
     )
 
 

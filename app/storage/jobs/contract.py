@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from app.compound import CompoundResult, QueuedRequest
 from app.errors import DarkroomError
-from app.generation import Generation, GenerationRequest
+from app.generation import LOCAL_TENANT, Generation
 from app.storage.jobs.outbox import Message, Outbox
 
 
@@ -31,7 +32,8 @@ class RequestView:
     """One queued request as its caller sees it.
 
     `queue_position` counts the requests ahead of it and is None once it runs; `generation` or
-    `error` is set when it is completed; `inference_s` spans its first start to its end.
+    `error` is set when it is completed; `inference_s` spans its first start to its end; `tags`
+    are labels, most of them the caller's.
     """
 
     request_id: str
@@ -41,7 +43,9 @@ class RequestView:
     logs: tuple[LogLine, ...] = ()
     error: DarkroomError | None = None
     inference_s: float | None = None
-    generation: Generation | None = None
+    generation: Generation | CompoundResult | None = None
+    tenant: str = LOCAL_TENANT
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_completed(self) -> bool:
@@ -67,7 +71,7 @@ class NewRequest:
     """
 
     view: RequestView
-    request: GenerationRequest | None
+    request: QueuedRequest | None
     submitted_s: float
     deadline_s: float
     once: Once | None = None
@@ -88,7 +92,7 @@ class Standing:
 
     lease: Lease
     view: RequestView
-    request: GenerationRequest | None
+    request: QueuedRequest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class Claim:
     """
 
     lease: Lease
-    request: GenerationRequest
+    request: QueuedRequest
     view: RequestView
     submitted_s: float
     attempts: int
@@ -135,7 +139,7 @@ class Keeping:
     ephemeral_ttl_s: float = 3600.0
     lease_s: float = 10.0
 
-    def keep_s(self, request: GenerationRequest | None) -> float:
+    def keep_s(self, request: QueuedRequest | None) -> float:
         """How long this request stays after its completion."""
         is_ephemeral = request is not None and request.ephemeral
         return min(self.ttl_s, self.ephemeral_ttl_s) if is_ephemeral else self.ttl_s
@@ -187,15 +191,18 @@ class JobStore(Outbox, Protocol):
         """
         ...
 
-    async def get(self, request_id: str) -> RequestView:
-        """The latest view; raises UnknownRequestError, also when it has been kept long enough."""
+    async def get(self, request_id: str, *, tenant: str | None = None) -> RequestView:
+        """The latest view; raises UnknownRequestError, also when it has been kept long enough.
+
+        Here as below, with `tenant` another tenant's request is as unknown as one that never was; None: whoever's.
+        """
         ...
 
-    async def standing(self, request_id: str) -> Standing:
+    async def standing(self, request_id: str, *, tenant: str | None = None) -> Standing:
         """The request and the lease under which it is now; raises UnknownRequestError."""
         ...
 
-    def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
+    def watch(self, request_id: str, *, tenant: str | None = None) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change by any worker, the completed one last; raises UnknownRequestError."""
         ...
 

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from app.compound import QueuedRequest, queue_of
 from app.errors import LeaseLostError, RepeatedKeyError, UnknownRequestError
-from app.generation import GenerationRequest
 from app.storage.jobs.contract import (
     Acknowledgement,
     Claim,
@@ -24,8 +24,9 @@ from app.storage.jobs.outbox import Message
 
 @dataclass(slots=True, kw_only=True)
 class _Entry:
+    tenant: str
     view: RequestView
-    request: GenerationRequest | None
+    request: QueuedRequest | None
     submitted_s: float
     deadline_s: float
     keep_s: float
@@ -67,6 +68,7 @@ class MemoryJobStore:
         if (known := self._entries.get(new.view.request_id)) is not None:
             return Acknowledgement(known.view, known.lease)
         entry = self._entries[new.view.request_id] = _Entry(
+            tenant=new.view.tenant,
             view=new.view,
             request=new.request,
             submitted_s=new.submitted_s,
@@ -120,22 +122,22 @@ class MemoryJobStore:
         self._news.tell(lease.request_id)
         return view
 
-    async def get(self, request_id: str) -> RequestView:
+    async def get(self, request_id: str, *, tenant: str | None = None) -> RequestView:
         """The latest view; raises UnknownRequestError."""
-        entry = self._known(request_id)
+        entry = self._known(request_id, tenant)
         return replace(entry.view, queue_position=self._position(entry))
 
-    async def standing(self, request_id: str) -> Standing:
+    async def standing(self, request_id: str, *, tenant: str | None = None) -> Standing:
         """The request and the lease under which it is now; raises UnknownRequestError."""
-        entry = self._known(request_id)
+        entry = self._known(request_id, tenant)
         return Standing(entry.lease, entry.view, entry.request)
 
-    async def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
+    async def watch(self, request_id: str, *, tenant: str | None = None) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, the completed one last; raises UnknownRequestError."""
         signal = self._news.signal(request_id)
         while True:
             changed = signal.next_time()
-            view = await self.get(request_id)
+            view = await self.get(request_id, tenant=tenant)
             yield view
             if view.is_completed:
                 return
@@ -153,11 +155,12 @@ class MemoryJobStore:
         for message in messages:
             self._messages.setdefault(message.message_id, message)
 
-    async def due(self, limit: int, *, lease_s: float) -> list[Message]:
+    async def due(self, limit: int, *, lease_s: float, retry_lease_s: float | None = None) -> list[Message]:
         """At most so many messages that are due, the oldest first."""
         now_s = self._clock()
         due = sorted((each for each in self._messages.values() if each.due_s <= now_s), key=lambda each: each.due_s)
-        leased = [replace(message, due_s=now_s + lease_s) for message in due[:limit]]
+        later_s = lease_s if retry_lease_s is None else retry_lease_s
+        leased = [replace(each, due_s=now_s + (later_s if each.attempts else lease_s)) for each in due[:limit]]
         self._messages.update({message.message_id: message for message in leased})
         return leased
 
@@ -201,11 +204,12 @@ class MemoryJobStore:
         known = [self._entries[request_id] for request_id in fences if request_id in self._entries]
         return [e for e in known if e.fence == fences[e.view.request_id] and not e.view.is_completed]
 
-    def _known(self, request_id: str) -> _Entry:
+    def _known(self, request_id: str, tenant: str | None = None) -> _Entry:
         self._forget()
-        if request_id not in self._entries:
+        entry = self._entries.get(request_id)
+        if entry is None or tenant not in (None, entry.tenant):
             raise UnknownRequestError(f"no request {request_id}")
-        return self._entries[request_id]
+        return entry
 
     def _position(self, entry: _Entry) -> int | None:
         if entry.view.state is not RequestState.QUEUED:
@@ -231,6 +235,4 @@ class MemoryJobStore:
 
 
 def _is_same_queue(one: _Entry, other: _Entry) -> bool:
-    return (
-        one.request is not None and other.request is not None and one.request.spec.variant == other.request.spec.variant
-    )
+    return one.request is not None and other.request is not None and queue_of(one.request) == queue_of(other.request)

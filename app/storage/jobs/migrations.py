@@ -48,8 +48,65 @@ _OUTBOX = (
     """,
     "CREATE INDEX darkroom_due ON darkroom_outbox (due_s)",
 )
+_TENANTS = (
+    "UPDATE darkroom_requests SET tenant = 'local' WHERE tenant = ''",
+    "CREATE INDEX darkroom_owners ON darkroom_requests (tenant, request_id)",
+    """
+    CREATE TABLE darkroom_keys (
+        key_id TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created_s DOUBLE PRECISION NOT NULL,
+        expires_s DOUBLE PRECISION,
+        revoked_s DOUBLE PRECISION
+    )
+    """,
+    """
+    CREATE TABLE darkroom_usage (
+        tenant TEXT NOT NULL,
+        worker TEXT NOT NULL,
+        start_s BIGINT NOT NULL,
+        requests BIGINT NOT NULL,
+        gpu_ms DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (tenant, worker, start_s)
+    )
+    """,
+    "CREATE INDEX darkroom_used ON darkroom_usage (tenant, start_s)",
+    """
+    CREATE TABLE darkroom_presence (
+        tenant TEXT NOT NULL,
+        worker TEXT NOT NULL,
+        under_way BIGINT NOT NULL,
+        until_s DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (tenant, worker)
+    )
+    """,
+    """
+    CREATE TABLE darkroom_files (
+        file_key TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        byte_count BIGINT NOT NULL,
+        expires_s DOUBLE PRECISION
+    )
+    """,
+    "CREATE INDEX darkroom_footprints ON darkroom_files (tenant)",
+    """
+    CREATE TABLE darkroom_audit (
+        entry_id TEXT PRIMARY KEY,
+        at_s DOUBLE PRECISION NOT NULL,
+        tenant TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        origin TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX darkroom_audited ON darkroom_audit (at_s)",
+)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_REQUESTS, _OUTBOX)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_REQUESTS, _OUTBOX, _TENANTS)
 
 
 def missing(applied: int) -> list[tuple[int, tuple[str, ...]]]:

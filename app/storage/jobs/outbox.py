@@ -23,8 +23,11 @@ class Outbox(Protocol):
         """Keep the messages; an id that is there already is ignored."""
         ...
 
-    async def due(self, limit: int, *, lease_s: float) -> list[Message]:
-        """At most so many messages that are due, the oldest first; each is due again in `lease_s` seconds."""
+    async def due(self, limit: int, *, lease_s: float, retry_lease_s: float | None = None) -> list[Message]:
+        """At most so many messages that are due, the oldest first; each is due again in `lease_s` seconds.
+
+        One whose delivery has failed before is due again in `retry_lease_s` seconds, where that is given.
+        """
         ...
 
     async def delivered(self, message_id: str) -> None:

@@ -21,10 +21,11 @@ class SqlOutbox:
         if messages:
             await self._database.write(*((statements.PUT_MESSAGE, parameters_of(message)) for message in messages))
 
-    async def due(self, limit: int, *, lease_s: float) -> list[Message]:
-        """At most so many messages that are due, the oldest first; each is due again in `lease_s` seconds."""
+    async def due(self, limit: int, *, lease_s: float, retry_lease_s: float | None = None) -> list[Message]:
+        """At most so many messages that are due, the oldest first, each leased for as long as the contract says."""
         now_s = self._clock()
-        asked = {"now_s": now_s, "again_s": now_s + lease_s, "most": limit}
+        retry_s = now_s + (lease_s if retry_lease_s is None else retry_lease_s)
+        asked = {"now_s": now_s, "again_s": now_s + lease_s, "retry_s": retry_s, "most": limit}
         rows = await self._database.write((self._locking(statements.DUE_MESSAGES), asked))
         return [
             Message(message_id=message_id, destination=destination, body=body, due_s=due_s, attempts=attempts)

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import app.storage.jobs.statements as statements
+from app.compound import queue_of
 from app.errors import LeaseLostError, RepeatedKeyError, StoreUnavailableError, UnknownRequestError
 from app.storage.jobs.codec import FORMAT, decode_request, decode_view, encode_request, encode_view
 from app.storage.jobs.contract import (
@@ -97,22 +98,22 @@ class SqlJobStore(SqlOutbox):
         self._news.tell(lease.request_id)
         return view
 
-    async def get(self, request_id: str) -> RequestView:
+    async def get(self, request_id: str, *, tenant: str | None = None) -> RequestView:
         """The latest view; raises UnknownRequestError."""
-        text, *_, position = await self._row_of(request_id)
+        text, *_, position = await self._row_of(request_id, tenant)
         return replace(decode_view(text), queue_position=position)
 
-    async def standing(self, request_id: str) -> Standing:
+    async def standing(self, request_id: str, *, tenant: str | None = None) -> Standing:
         """The request and the lease under which it is now; raises UnknownRequestError."""
-        view, fence, request, _ = await self._row_of(request_id)
+        view, fence, request, _ = await self._row_of(request_id, tenant)
         return Standing(Lease(request_id, fence), decode_view(view), decode_request(request) if request else None)
 
-    async def watch(self, request_id: str) -> AsyncGenerator[RequestView, None]:
+    async def watch(self, request_id: str, *, tenant: str | None = None) -> AsyncGenerator[RequestView, None]:
         """The view now and at every change, the completed one last; raises UnknownRequestError."""
         signal = self._news.signal(request_id)
         while True:
             changed = signal.next_time()
-            view = await self.get(request_id)
+            view = await self.get(request_id, tenant=tenant)
             yield view
             if view.is_completed:
                 return
@@ -133,8 +134,8 @@ class SqlJobStore(SqlOutbox):
         request, once, ended = new.request, new.once, new.view.is_completed
         return {
             "request_id": new.view.request_id,
-            "tenant": _tenant_of(new),
-            "variant": "" if request is None else request.spec.variant,
+            "tenant": new.view.tenant,
+            "variant": "" if request is None else queue_of(request),
             "state": new.view.state.value,
             "format": FORMAT,
             "request": None if request is None or ended else encode_request(request),
@@ -167,8 +168,9 @@ class SqlJobStore(SqlOutbox):
             raise LeaseLostError(f"another worker has the lease of request {lease.request_id}")
         return view if kept_text == text else kept
 
-    async def _row_of(self, request_id: str) -> Row:
-        rows = await self._database.read((statements.GET, {"request_id": request_id, "now_s": self._clock()}))
+    async def _row_of(self, request_id: str, tenant: str | None = None) -> Row:
+        asked = {"request_id": request_id, "tenant": tenant, "now_s": self._clock()}
+        rows = await self._database.read((statements.GET, asked))
         if not rows:
             raise UnknownRequestError(f"no request {request_id}")
         return rows[0]
@@ -177,12 +179,6 @@ class SqlJobStore(SqlOutbox):
         shown = {"state": progress.view.state.value, "view": encode_view(progress.view)}
         change = asdict(progress.lease) | shown | {"has_begun": int(progress.has_begun)}
         return (statements.PUBLISH, change), *self._database.announcement(progress.lease.request_id)
-
-
-def _tenant_of(new: NewRequest) -> str:
-    if new.once is not None:
-        return new.once.tenant
-    return "" if new.request is None else new.request.tenant
 
 
 def _claim(row: Row) -> Claim:

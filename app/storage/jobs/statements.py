@@ -57,7 +57,8 @@ GET = """
         WHERE ahead.state = 'queued' AND ahead.variant = asked.variant AND ahead.deadline_s < asked.deadline_s
     ) END
     FROM darkroom_requests AS asked
-    WHERE request_id = :request_id AND (expires_s IS NULL OR expires_s >= :now_s)
+    WHERE request_id = :request_id AND tenant = coalesce(CAST(:tenant AS TEXT), tenant)
+        AND (expires_s IS NULL OR expires_s >= :now_s)
 """
 
 FORGET = """
@@ -86,7 +87,8 @@ DUE_MESSAGES = """
     WITH due AS MATERIALIZED (
         SELECT message_id FROM darkroom_outbox WHERE due_s <= :now_s ORDER BY due_s LIMIT :most {skip_locked}
     )
-    UPDATE darkroom_outbox SET due_s = :again_s WHERE message_id IN (SELECT message_id FROM due)
+    UPDATE darkroom_outbox SET due_s = CASE WHEN attempts = 0 THEN :again_s ELSE :retry_s END
+    WHERE message_id IN (SELECT message_id FROM due)
     RETURNING message_id, destination, body, due_s, attempts
 """
 

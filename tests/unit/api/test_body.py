@@ -1,5 +1,6 @@
 """Bodies."""
 
+import asyncio
 from contextlib import suppress
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from app.api.body import parse_object, read_body
-from app.errors import BodyTooLargeError, InvalidInputError
+from app.errors import BadRequestError, BodyTooLargeError, InvalidInputError
 
 
 def request_of(chunks: list[bytes], *, declared: int | None = None) -> Request:
@@ -74,3 +75,21 @@ def test_any_bytes_are_an_object_or_refused(body: bytes) -> None:
     """No body raises anything but InvalidInputError."""
     with suppress(InvalidInputError):
         assert isinstance(parse_object(body), dict)
+
+
+def stalled_request() -> Request:
+    """A request whose body begins, and then says no more."""
+    chunks = [b"abc"]
+
+    async def receive() -> dict[str, object]:
+        if not chunks:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": chunks.pop(), "more_body": True}
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+async def test_body_that_stops_arriving_is_given_up() -> None:
+    """A client that says no more does not hold its place for ever."""
+    with pytest.raises(BadRequestError, match="Nothing arrived"):
+        await read_body(stalled_request(), limit=5, patience_s=0.01)

@@ -74,8 +74,8 @@ async def test_input_schema_shows_ranges_defaults_and_order(client: httpx.AsyncC
         "maximum": 12,
     }
     assert fields["seed"]["nullable"]
-    assert fields["cache"]["default"] == "canonical"
-    assert schemas["CacheLimit"]["enum"] == ["off", "exact", "canonical"]
+    assert fields["cache"]["default"] == "similar"
+    assert schemas["CacheLimit"]["enum"] == ["off", "exact", "canonical", "similar"]
     assert schemas["ImageSize"]["properties"]["width"]["minimum"] == 64
 
 

@@ -9,7 +9,8 @@ from asgi import events
 from fake_service import FakeService
 
 from app.errors import InvalidInputError, JobCancelledError
-from app.generation import Tier, Webhook
+from app.generation import Tier
+from app.handling import Webhook
 from app.storage.jobs import LogLine, RequestState, RequestView
 
 SCHNELL = "/queue/fal-ai/flux/schnell"

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import fal_client
+import httpx
 import pytest
 
 SCHNELL = "fal-ai/flux/schnell"
@@ -71,3 +72,22 @@ def test_cancellation_is_delivered(fal: fal_client.SyncClient, sink: Sink) -> No
 
     assert headers["X-Fal-Webhook-Request-Id"] == handle.request_id
     assert json.loads(raw)["error"] == "Invalid status code: 499"
+
+
+def test_workflows_and_batches_are_told_about(fal: fal_client.SyncClient, base: str, sink: Sink) -> None:
+    """Work that is made of other requests tells once, at its end: a workflow its output, a batch its counts."""
+    node = {"type": "run", "app": SCHNELL, "input": {"prompt": "hook", "seed": 3, "image_size": "square"}}
+    workflow = {"nodes": {"draw": node}, "output": {"seed": "$draw.seed"}}
+    handle = fal.submit("workflows/execute", arguments={"workflow": workflow}, webhook_url=sink.hook)
+    row = {"prompt": "hook", "image_size": "square", "endpoint": SCHNELL}
+    headers, query = {"Content-Type": "application/jsonl"}, {"fal_webhook": sink.hook}
+    batch = httpx.post(f"{base}/batches", content=json.dumps(row), headers=headers, params=query).json()
+    told = {body["request_id"]: body for body in (json.loads(sink.got.get(timeout=30)[2]) for _ in range(2))}
+
+    assert told[handle.request_id]["payload"] == {"seed": 3}
+    assert told[batch["id"]]["payload"] == {
+        "total": 1,
+        "completed": 1,
+        "failed": 0,
+        "manifest_url": batch["manifest_url"],
+    }

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.adapted import AdaptedPictures
 from app.api.fal.dialect import Dialect
 from app.api.fal.endpoints import EndpointTable
 from app.api.fal.news import webhook_body
@@ -28,7 +29,7 @@ from app.api.webhooks.policy import Outcome, outcome_of, retry_delay_s, timeout_
 from app.api.webhooks.signing import WebhookKey
 from app.config import DarkroomSettings, WebhookSettings
 from app.errors import FieldIssue, InvalidInputError
-from app.generation import Webhook
+from app.handling import Webhook
 from app.requests.webhooks import News, news_in, webhook_messages
 from app.storage.jobs import Keeping, MemoryJobStore, RequestState, RequestView
 
@@ -196,7 +197,12 @@ def dialect(service: FakeService, blobs: MemoryBlobStore, settings: DarkroomSett
     """What puts results into words; it translates nothing here."""
     endpoints = EndpointTable(settings)
     return Dialect(
-        service=service, endpoints=endpoints, translator=None, answers=Answers(blobs), settings=settings.server
+        service=service,
+        endpoints=endpoints,
+        translator=None,
+        answers=Answers(blobs),
+        adapted=AdaptedPictures(blobs),
+        settings=settings.server,
     )
 
 
@@ -316,7 +322,7 @@ async def test_the_application_has_a_courier(app_of: Callable[..., FastAPI], set
     looked = asyncio.Event()
 
     class Watched(MemoryJobStore):
-        async def due(self, limit: int, *, lease_s: float) -> list:
+        async def due(self, limit: int, *, lease_s: float, retry_lease_s: float | None = None) -> list:
             looked.set()
             return []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.announcement import first_drawing_endpoint, recipe
+from app.cli.announcement import fal_key, first_drawing_endpoint, recipe
 from app.config import DarkroomSettings, load_settings
 
 SHOW = """
@@ -55,3 +55,12 @@ def test_recipe_names_the_address(url: str) -> None:
     lines = recipe(url).strip().splitlines()[1:]
 
     assert all(url.removeprefix("http") in line for line in lines)
+
+
+def test_what_to_set_as_a_key(config: Path) -> None:
+    """Anything where callers on this machine need none; elsewhere the command that makes one."""
+    local = load_settings(config)
+    opened = local.model_copy(update={"server": local.server.model_copy(update={"host": "0.0.0.0"})})
+
+    assert fal_key(local) == "any"
+    assert "darkroom keys create" in fal_key(opened)

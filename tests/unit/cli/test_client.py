@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.client import Answer, Client, Progress, ServerUnreachableError
+from app.cli.client import Answer, Client, Progress, ServerUnreachableError, key_for
 from app.errors import GenerationFailedError
 
 URL = "http://darkroom.test"
@@ -82,3 +82,20 @@ async def test_fetch() -> None:
     assert await client.fetch(f"{URL}/files/a.png") == b"PNG"
     with pytest.raises(GenerationFailedError, match="no file"):
         await client.fetch(f"{URL}/files/b.png")
+
+
+async def test_a_key_is_shown_to_the_server_alone() -> None:
+    """Not to another host or port that one of its answers names, nor without encryption where that was asked for."""
+    shown: dict[str, str | None] = {}
+
+    def note(request: httpx.Request) -> httpx.Response:
+        shown[str(request.url)] = request.headers.get("authorization")
+        return httpx.Response(200)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(note), auth=key_for("https://a.test/", "id:s")) as http:
+        for url in ("https://a.test/files/x", "https://b.test/", "https://a.test:81/", "http://a.test/"):
+            await http.get(url)
+
+    assert [url for url, key in shown.items() if key] == ["https://a.test/files/x"]
+    assert shown["https://a.test/files/x"] == "Key id:s"
+    assert key_for("https://a.test/", None) is None

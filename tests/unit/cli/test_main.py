@@ -9,7 +9,21 @@ from typer.testing import CliRunner
 
 from app.cli.main import command_line
 
-COMMANDS = ("up", "down", "solo", "generate", "batch", "train", "doctor", "config", "render", "cache")
+COMMANDS = (
+    "up",
+    "down",
+    "solo",
+    "generate",
+    "batch",
+    "train",
+    "doctor",
+    "config",
+    "render",
+    "cache",
+    "scaling",
+    "keys",
+    "audit",
+)
 
 
 def darkroom(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.cli.reference import reference
 from app.config import DarkroomSettings
+from app.config.autoscaling import ScalingSettings
 
 ROOT = Path(__file__).parents[3]
 
@@ -22,10 +23,11 @@ def test_every_setting_is_described() -> None:
 
 
 def test_every_group_is_there() -> None:
-    """Every top-level key of a configuration has its section."""
+    """Every top-level key of a configuration and of a file of scaling has its section, or its row at the top."""
     text = reference()
+    names = (*DarkroomSettings.model_fields, *ScalingSettings.model_fields)
 
-    assert [name for name in DarkroomSettings.model_fields if f"## `{name}" not in text] == []
+    assert [name for name in names if f"## `{name}" not in text and f"\n| `{name}` |" not in text] == []
 
 
 def test_values_are_told_in_words() -> None:

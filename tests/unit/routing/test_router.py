@@ -154,13 +154,6 @@ async def test_an_unknown_variant_is_not_found() -> None:
         await bench.events(make_job("a", variant="oil-paint"))
 
 
-async def test_one_id_is_under_way_once() -> None:
-    """A second job with the id of one under way is refused; the first goes on."""
-    bench = RouterBench()
-    outcomes = await bench.run(make_job("a"), make_job("a"))
-    assert [type(outcome) for outcome in outcomes] == [Picture, BadRequestError]
-
-
 async def test_an_id_can_be_used_again_once_its_job_is_over() -> None:
     """Nothing is kept of a job after its end."""
     bench = RouterBench()

@@ -9,6 +9,7 @@ from fakes import make_request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.compound import CompoundRequest, CompoundResult
 from app.errors import (
     ConfigurationError,
     DarkroomError,
@@ -16,15 +17,19 @@ from app.errors import (
     GenerationFailedError,
     InvalidInputError,
     OverloadedError,
+    QuotaExceededError,
 )
 from app.generation import Generation, GenerationRequest
 from app.storage.jobs import LogLine, RequestState, RequestView
 from app.storage.jobs.codec import decode_request, decode_view, encode_request, encode_view
 
 PLAIN = st.characters(codec=None)
+VALUES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
+JSON = st.dictionaries(st.text(), VALUES | st.lists(VALUES) | st.dictionaries(st.text(), VALUES))
 ARGUMENTS: dict[type[DarkroomError], tuple[Any, ...]] = {
     InvalidInputError: ((FieldIssue(("body", 0), "no", "value_error", {"limit": [1, None]}),),),
     OverloadedError: ("full", 2.5),
+    QuotaExceededError: ("used up", 2.5),
 }
 
 
@@ -55,6 +60,16 @@ def test_every_view_comes_back(generation: Generation, logs: list[LogLine]) -> N
         generation=generation,
     )
     assert repr(decode_view(encode_view(view))) == repr(view)
+
+
+@given(st.from_type(CompoundRequest), JSON)
+def test_every_compound_request_comes_back(request: CompoundRequest, output: dict[str, Any]) -> None:
+    """Work that is made of others is kept as such, and so is what came of it."""
+    result = CompoundResult(request_id="a", output=output, inference_s=1.0)
+    view = RequestView(request_id="a", endpoint="e", generation=result, tags=(("team", "a"),))
+
+    assert repr(decode_request(encode_request(request))) == repr(request)
+    assert decode_view(encode_view(view)) == view
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds() if kind.__module__ == "app.errors"])

@@ -14,6 +14,7 @@ from app.telemetry.events import (
     JobPaused,
     MemoryObserved,
     RequestCompleted,
+    SimilarJudged,
     StepDone,
     VariantEvicted,
     VariantLoaded,
@@ -89,6 +90,13 @@ def test_only_hits_save_device_time(registry: RecordedRegistry, level: CacheLeve
 
     assert registry.metrics["darkroom_cache_lookups"].values == [(1, {"level": level.value})]
     assert registry.metrics["darkroom_cache_saved_gpu_ms"].values == saved
+
+
+def test_audits_of_similar_pictures_are_counted(registry: RecordedRegistry) -> None:
+    """By their verdict, and by what the band may do after it."""
+    MetricsObserver(registry)(SimilarJudged(namespace="n", band=0.9, right=False, state="shadow", changed=True))
+
+    assert registry.metrics["darkroom_similar_audits"].values == [(1, {"right": "false", "state": "shadow"})]
 
 
 def test_the_queue_shows_its_depth_and_each_job_its_wait(registry: RecordedRegistry) -> None:

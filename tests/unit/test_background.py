@@ -6,7 +6,7 @@ import logging
 import pytest
 from fakes import settle
 
-from app.routing.background import BackgroundTasks
+from app.background import BackgroundTasks
 
 
 async def test_a_failure_nobody_waits_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
