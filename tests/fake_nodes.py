@@ -3,6 +3,7 @@
 `ray.cluster_utils.AutoscalingCluster` would do the same, but stops every Ray on the machine first.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -46,7 +47,8 @@ class FakeCluster:
         for raylet in self._raylets():
             if raylet.environ().get("RAY_OVERRIDE_NODE_ID_FOR_TESTING") == node:
                 for each in (*raylet.children(recursive=True), raylet):
-                    each.kill()
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        each.kill()
 
     def _raylets(self) -> list[psutil.Process]:
         return [each for each in processes.family(self.pid) if each.name() == "raylet"]

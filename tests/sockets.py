@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ import msgpack
 from fastapi import FastAPI
 
 PATH = "/run/fal-ai/flux/schnell/realtime"
-_NO_HEADERS: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str] = {}
 
 
 class Socket:
@@ -23,8 +23,8 @@ class Socket:
         path: str,
         *,
         extensions: tuple[str, ...] = (),
-        headers: Mapping[str, str] = _NO_HEADERS,
-        **query: str,
+        headers: Mapping[str, str] = _NOTHING,
+        query: Mapping[str, str] = _NOTHING,
     ) -> None:
         self._app = app
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -76,8 +76,8 @@ class Socket:
             await self._news.wait()
         return _decoded(self.received.pop(0))
 
-    async def _send(self, message: dict[str, Any]) -> None:
-        self.received.append(message)
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self.received.append(dict(message))
         self._news.set()
 
 
@@ -89,10 +89,10 @@ def _decoded(message: dict[str, Any]) -> Any:
 
 @asynccontextmanager
 async def connected(
-    app: FastAPI, path: str = PATH, *, headers: Mapping[str, str] = _NO_HEADERS, **query: str
+    app: FastAPI, path: str = PATH, *, headers: Mapping[str, str] = _NOTHING, **query: str
 ) -> AsyncIterator[Socket]:
     """An open connection, whose client leaves at the end of the block."""
-    socket = Socket(app, path, headers=headers, **query)
+    socket = Socket(app, path, headers=headers, query=query)
     socket.open()
     task = asyncio.create_task(socket.run())
     assert (await socket.next())["type"] == "websocket.accept"
@@ -103,7 +103,7 @@ async def connected(
 
 async def refused(app: FastAPI, path: str = PATH, *, extensions: tuple[str, ...] = (), **query: str) -> dict[str, Any]:
     """The first message of the refusal of a connection."""
-    socket = Socket(app, path, extensions=extensions, **query)
+    socket = Socket(app, path, extensions=extensions, query=query)
     socket.open()
     await socket.run()
     return socket.received[0]

@@ -25,7 +25,7 @@ EDIT = PROMPT | IMAGE
 COMMON: dict[str, Any] = {
     "seed": None,
     "sync_mode": False,
-    "cache": "canonical",
+    "cache": "similar",
     "num_images": 1,
     "enable_safety_checker": True,
     "output_format": "jpeg",
@@ -66,7 +66,7 @@ DEFAULTS = [
         IMAGE,
         {
             "sync_mode": False,
-            "cache": "canonical",
+            "cache": "similar",
             "scale": 2,
             "tile": 0,
             "face": False,
@@ -79,7 +79,7 @@ DEFAULTS = [
     pytest.param(
         AuraSrInput,
         IMAGE,
-        {"sync_mode": False, "cache": "canonical", "upscale_factor": 4, "overlapping_tiles": False, "checkpoint": "v1"},
+        {"sync_mode": False, "cache": "similar", "upscale_factor": 4, "overlapping_tiles": False, "checkpoint": "v1"},
         id="aura-sr",
     ),
 ]

@@ -8,7 +8,7 @@ from app.cache.index import GrowingIndex, Nominee
 from app.cache.index.contract import Vector
 from app.cache.trajectories.rule import Losses, ResumeRule
 
-NOMINEES = 4
+NOMINEES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

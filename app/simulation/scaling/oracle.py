@@ -30,9 +30,9 @@ class Hindsight:
     def cheapest_plan(self) -> Outcome:
         """The cheapest of a family of plans: capacity follows the known arrivals, smoothed and scaled.
 
-        Replicas are ordered one slowest cold start ahead, which also keeps them through gaps shorter than that. The
-        family is not all plans, so this is slightly dearer than the best that is possible; it is never dearer than the
-        cheapest fixed number.
+        Replicas are ordered one slowest start of machine and replica ahead, which also keeps them through gaps shorter
+        than that. The family is not all plans, so this is slightly dearer than the best that is possible; it is never
+        dearer than the cheapest fixed number.
         """
         found = [outcome for window_s in WINDOWS_S if (outcome := self._least_headroom(window_s)) is not None]
         if not found:
@@ -74,7 +74,7 @@ class Hindsight:
         padded = np.pad(counts, (window_s - 1, 0))
         rates = sliding_window_view(padded, window_s).mean(axis=1)
         needed = np.ceil(headroom * rates / scenario.throughput_per_s).astype(int)
-        ahead = math.ceil(scenario.slowest_start_s)
+        ahead = math.ceil(scenario.slowest_start_s + (scenario.nodes.start_s if scenario.nodes else 0.0))
         return np.asarray(sliding_window_view(np.pad(needed, (0, ahead), mode="edge"), ahead + 1).max(axis=1))
 
     def _suffices(self, outcome: Outcome) -> bool:
