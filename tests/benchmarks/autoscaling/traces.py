@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet
+import polars
 from numpy.typing import NDArray
 
 from app.simulation.scaling.arrivals import Series, from_counts, from_rates, interpolated
@@ -94,7 +94,7 @@ def windows(folder: Path, *, held_out: bool = False, per_trace: int = 2) -> Iter
 def read_trace(path: Path) -> Trace | None:
     """The trace of a file, told by its columns; None for a file that is no trace."""
     if path.suffix == ".parquet":
-        return _counts(pyarrow.parquet.read_table(path)["count"].to_numpy().astype(np.int64))
+        return _counts(polars.read_parquet(path)["count"].to_numpy().astype(np.int64))
     rows = _rows(path) if path.suffix == ".csv" else []
     columns = set(rows[0]) if rows else set[str]()
     if "t_s" in columns:

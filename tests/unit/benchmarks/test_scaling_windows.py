@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
+import polars
 import pytest
 from benchmarks.autoscaling.contenders import ORACLE, OURS, RAY, RAY_ONE, Row
 from benchmarks.autoscaling.invented import invented, on_and_off
@@ -47,8 +46,8 @@ def write_rates(folder: Path) -> Path:
 def write_table(folder: Path) -> Path:
     """An hour of counts per second, in columns."""
     path = folder / "table.parquet"
-    counts = pyarrow.array(np.tile([0, 2], 1800), type=pyarrow.uint8())
-    pyarrow.parquet.write_table(pyarrow.table({"count": counts}), path)
+    counts = polars.Series("count", np.tile([0, 2], 1800), dtype=polars.UInt8)
+    polars.DataFrame([counts]).write_parquet(path)
     return path
 
 
