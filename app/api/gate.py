@@ -41,7 +41,6 @@ class Gate:
             self._trail.refused(connection, method=_method(scope), status=error.status)
             await _refuse(error, scope, receive, send)
             return
-        scope["state"]["identity"] = identity
         await self._app(scope, receive, send if identity is LOCAL else self._watched(connection, send))
 
     def _watched(self, connection: HTTPConnection, send: Send) -> Send:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.api.fal.redrawing import ClarityInput, CreativeInput
 from app.api.fal.schemas import (
     AuraSrInput,
     EsrganInput,
@@ -60,6 +61,23 @@ DEFAULTS = [
         EDIT,
         COMMON | {"num_inference_steps": 28, "strength": 0.85},
         id="flux-lora/image-to-image",
+    ),
+    pytest.param(
+        ClarityInput,
+        IMAGE,
+        COMMON
+        | {"prompt": "masterpiece, best quality, highres", "upscale_factor": 2, "creativity": 0.35, "resemblance": 0.6}
+        | {"negative_prompt": "(worst quality, low quality, normal quality:2)", "num_inference_steps": 18}
+        | {"guidance_scale": 4, "output_format": "png"},
+        id="clarity-upscaler",
+    ),
+    pytest.param(
+        CreativeInput,
+        IMAGE,
+        COMMON
+        | {"prompt": "", "negative_prompt": "", "scale": 2, "creativity": 0.5, "detail": 1, "shape_preservation": 0.25}
+        | {"guidance_scale": 7.5, "num_inference_steps": 20, "model_type": "SD_1_5", "output_format": "png"},
+        id="creative-upscaler",
     ),
     pytest.param(
         EsrganInput,

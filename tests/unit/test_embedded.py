@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from app.config import DarkroomSettings
 from app.embedded import embedded
@@ -27,7 +27,10 @@ async def client(folder: Path, *, max_batch: int = 4) -> AsyncIterator[httpx.Asy
             "variants": {
                 "sketch": {"source": "builtin:sketch-fast", "native_sizes": [[64, 64]], "max_batch": max_batch}
             },
-            "endpoints": {"fal-ai/flux/schnell": {"task": "text_to_image", "variant": "sketch"}},
+            "endpoints": {
+                "fal-ai/flux/schnell": {"task": "text_to_image", "variant": "sketch"},
+                "fal-ai/clarity-upscaler": {"task": "image_to_image", "variant": "sketch"},
+            },
         }
     )
     async with (
@@ -66,6 +69,19 @@ async def test_other_sizes_come_from_the_upscaler(tmp_path: Path) -> None:
     async with client(tmp_path) as http:
         data = await draw(http, 1, image_size={"width": 200, "height": 130})
     assert Image.open(io.BytesIO(data)).size == (200, 130)
+
+
+async def test_an_upscaler_that_draws_answers_one_picture_and_its_seed(tmp_path: Path) -> None:
+    """The picture drawn again at twice the size, close to the old one where little freedom is given."""
+    async with client(tmp_path) as http:
+        old = await draw(http, 1)
+        url = f"data:image/png;base64,{base64.b64encode(old).decode()}"
+        asked = {"image_url": url, "prompt": "a red circle 1", "seed": 9, "creativity": 0.1, "sync_mode": True}
+        answer = (await http.post("/run/fal-ai/clarity-upscaler", json=asked)).raise_for_status().json()
+    new = Image.open(io.BytesIO(base64.b64decode(answer["image"]["url"].partition(",")[2])))
+    assert (new.size, answer["seed"], set(answer)) == ((128, 128), 9, {"image", "timings", "seed", "receipt"})
+    before = Image.open(io.BytesIO(old)).convert("RGB")
+    assert ImageStat.Stat(ImageChops.difference(new.resize((64, 64)), before)).mean < [25.0] * 3
 
 
 async def test_a_stream_shows_the_picture_on_its_way(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.api.fal.paths import not_found
+from app.api.fal.redrawing import ClarityInput, CreativeInput, RedrawingInput
 from app.api.fal.schemas import (
     AuraSrInput,
     DrawingInput,
@@ -31,6 +32,8 @@ _DRAWING_SCHEMAS: dict[tuple[Task, str], type[DrawingInput]] = {
     (Task.TEXT_TO_IMAGE, "fal-ai/fast-sdxl"): FastSdxlInput,
     (Task.TEXT_TO_IMAGE, "fal-ai/fast-lcm-diffusion"): FastLcmInput,
     (Task.IMAGE_TO_IMAGE, "fal-ai/flux-lora/image-to-image"): FluxLoraImageToImageInput,
+    (Task.IMAGE_TO_IMAGE, "fal-ai/clarity-upscaler"): ClarityInput,
+    (Task.IMAGE_TO_IMAGE, "fal-ai/creative-upscaler"): CreativeInput,
 }
 _DRAWING_SCHEMA_BY_TASK: dict[Task, type[DrawingInput]] = {
     Task.TEXT_TO_IMAGE: TextToImageInput,
@@ -50,6 +53,11 @@ class DrawingEndpoint:
     variant_settings: VariantSettings
     default_steps: int
     max_steps: int
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether it draws one given picture again, larger."""
+        return issubclass(self.schema, RedrawingInput)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

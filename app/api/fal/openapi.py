@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.fal.endpoints import DrawingEndpoint, Endpoint, UpscalingEndpoint
+from app.api.fal.endpoints import DrawingEndpoint, Endpoint
 from app.api.fal.openapi_schemas import Schema, components, reference
-from app.api.fal.outputs import DrawnOutput, UpscaledOutput
+from app.api.fal.outputs import output_model
 from app.generation import Task
 
 _CATEGORIES = {
@@ -95,11 +95,10 @@ def class_name(endpoint_id: str) -> str:
 def endpoint_schemas(endpoint: Endpoint) -> dict[str, Schema]:
     """The schemas of an endpoint's document by name, its own input and output among them."""
     name = class_name(endpoint.endpoint_id)
-    output = UpscaledOutput if isinstance(endpoint, UpscalingEndpoint) else DrawnOutput
     schemas = {
         **queue_schemas(),
         **components(f"{name}Input", endpoint.schema, is_input=True),
-        **components(f"{name}Output", output, is_input=False),
+        **components(f"{name}Output", output_model(endpoint), is_input=False),
     }
     if isinstance(endpoint, DrawingEndpoint):
         steps = schemas[f"{name}Input"]["properties"]["num_inference_steps"]

@@ -50,6 +50,12 @@ class UpscaledOutput(BaseModel):
     receipt: dict[str, Any] = Field(description="How the picture was made and what it cost.")
 
 
+class RedrawnOutput(UpscaledOutput):
+    """What upscalers that draw answer."""
+
+    seed: int
+
+
 class Answers:
     """Writes outputs; pictures are read only where they are asked for inline."""
 
@@ -66,8 +72,7 @@ class Answers:
         """
         pictures = [await self._lasting(generation, picture) for picture in generation.pictures]
         images = [await self._image(picture, base_url, inline) for picture in pictures]
-        output = _upscaled if isinstance(endpoint, UpscalingEndpoint) else _drawn
-        return output(generation, images).model_dump(mode="json")
+        return output_model(endpoint).model_validate(_facts(generation, images)).model_dump(mode="json")
 
     async def raw(self, endpoint: Endpoint, generation: Generation) -> dict[str, Any]:
         """The output as realtime connections carry it: the files themselves, as bytes."""
@@ -80,7 +85,7 @@ class Answers:
             }
             for picture in generation.pictures
         ]
-        return {"image": images[0]} if isinstance(endpoint, UpscalingEndpoint) else _seen(generation, images)
+        return {"image": images[0]} if is_of_one(endpoint) else _seen(generation, images)
 
     async def _lasting(self, generation: Generation, picture: Picture) -> Picture:
         if generation.expires_s is None:
@@ -112,20 +117,28 @@ def _seen(generation: Generation, images: list[dict[str, Any]]) -> dict[str, Any
     return {"images": images, "seed": generation.seed, "timings": {"inference": generation.inference_s}}
 
 
-def _drawn(generation: Generation, images: list[ImageFile]) -> BaseModel:
-    return DrawnOutput(
-        images=images,
-        timings=Timings(inference=generation.inference_s),
-        seed=generation.seed,
-        has_nsfw_concepts=[False for _ in images],
-        prompt=generation.prompt,
-        receipts=[asdict(picture.receipt) for picture in generation.pictures],
-    )
+def is_of_one(endpoint: Endpoint) -> bool:
+    """Whether the endpoint answers one picture, as `image`, and not a list of them."""
+    return isinstance(endpoint, UpscalingEndpoint) or endpoint.enlarges
 
 
-def _upscaled(generation: Generation, images: list[ImageFile]) -> BaseModel:
-    return UpscaledOutput(
-        image=images[0],
-        timings=Timings(inference=generation.inference_s),
-        receipt=asdict(generation.pictures[0].receipt),
-    )
+def output_model(endpoint: Endpoint) -> type[BaseModel]:
+    """What the endpoint answers."""
+    if not is_of_one(endpoint):
+        return DrawnOutput
+    return UpscaledOutput if isinstance(endpoint, UpscalingEndpoint) else RedrawnOutput
+
+
+def _facts(generation: Generation, images: list[ImageFile]) -> dict[str, Any]:
+    """Everything that any output names."""
+    receipts = [asdict(picture.receipt) for picture in generation.pictures]
+    return {
+        "images": images,
+        "image": images[0],
+        "timings": Timings(inference=generation.inference_s),
+        "seed": generation.seed,
+        "has_nsfw_concepts": [False for _ in images],
+        "prompt": generation.prompt,
+        "receipts": receipts,
+        "receipt": receipts[0],
+    }

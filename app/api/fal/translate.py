@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.api.fal.endpoints import DrawingEndpoint, Endpoint, UpscalingEndpoint
+from app.api.fal.redrawing import RedrawingInput
 from app.api.fal.schemas import (
     AuraSrInput,
     DrawingInput,
@@ -17,7 +18,7 @@ from app.api.fal.schemas import (
     ModelInput,
     validated,
 )
-from app.api.fal.sizes import fitted
+from app.api.fal.sizes import MAX_SIDE, fitted
 from app.api.fal.sources import Source, SourcePictures
 from app.api.refusals import refused_file
 from app.config import VariantSettings
@@ -94,7 +95,7 @@ class Translator:
             native_height=native_height,
             steps=steps,
             seed=self._draw_seed() if inputs.seed is None else inputs.seed,
-            negative_prompt=inputs.negative_prompt if isinstance(inputs, FastSdxlInput) else "",
+            negative_prompt=inputs.negative_prompt if isinstance(inputs, FastSdxlInput | RedrawingInput) else "",
             guidance_scale=inputs.guidance_scale,
             strength=canvas.strength,
             source_key=canvas.source_key,
@@ -123,7 +124,7 @@ class Translator:
     async def _canvas(self, inputs: DrawingInput, call: Call) -> _Canvas:
         if isinstance(inputs, ImageToImageInput):
             source = await self._sources.load(inputs.image_url, own_base=call.base_url, salt=call.file_salt)
-            return _Canvas(*fitted(source.width, source.height), source.blob_key, inputs.strength)
+            return _Canvas(*_canvas_size(source, inputs), source.blob_key, inputs.strength)
         return _Canvas(*inputs.image_size.pixels)
 
 
@@ -161,11 +162,22 @@ def _refused_loras(issue_type: str, message: str, **context: Any) -> InvalidInpu
     return InvalidInputError((FieldIssue(("body", "loras"), message, issue_type, context),))
 
 
+def _canvas_size(source: Source, inputs: ImageToImageInput) -> tuple[int, int]:
+    if isinstance(inputs, RedrawingInput):
+        return fitted(*_enlarged(source, inputs.enlargement, most=MAX_SIDE))
+    return fitted(source.width, source.height)
+
+
+def _enlarged(source: Source, factor: float, *, most: int) -> tuple[int, int]:
+    width, height = round(source.width * factor), round(source.height * factor)
+    if max(width, height) > most:
+        raise _too_large_to_upscale(factor, most)
+    return width, height
+
+
 def _upscaled(source: Source, inputs: EnlargingInput) -> PictureSpec:
     factor, image_format, quality = _enlarging(inputs)
-    width, height = round(source.width * factor), round(source.height * factor)
-    if max(width, height) > MAX_UPSCALED_SIDE:
-        raise _too_large_to_upscale(factor)
+    width, height = _enlarged(source, factor, most=MAX_UPSCALED_SIDE)
     return PictureSpec(
         task=Task.UPSCALE,
         variant=_UPSCALER,
@@ -193,7 +205,7 @@ def _quality(image_format: ImageFormat, asked: int | None) -> int | None:
     return asked if image_format.has_quality else None
 
 
-def _too_large_to_upscale(factor: float) -> InvalidInputError:
-    side = int(MAX_UPSCALED_SIDE / factor)
+def _too_large_to_upscale(factor: float, most: int) -> InvalidInputError:
+    side = int(most / factor)
     message = f"The picture is too large to be upscaled {factor:g} times; its sides may have {side} pixels"
     return refused_file("image_too_large", message, max_width=side, max_height=side)

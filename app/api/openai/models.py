@@ -20,7 +20,7 @@ class Models:
         self._created = int(created_s)
 
     def __iter__(self) -> Iterator[DrawingEndpoint]:
-        return (endpoint for endpoint in self._endpoints if isinstance(endpoint, DrawingEndpoint))
+        return (each for each in self._endpoints if isinstance(each, DrawingEndpoint) and not each.enlarges)
 
     def find(self, model: str) -> DrawingEndpoint:
         """The endpoint of that name; raises UnknownModelError."""

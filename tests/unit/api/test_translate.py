@@ -32,6 +32,8 @@ SETTINGS = DarkroomSettings.model_validate(
             "acme/draw/fast": {"task": "text_to_image", "variant": "full", "default_steps": 2},
             "fal-ai/flux-lora": {"task": "text_to_image", "variant": "styled"},
             "fal-ai/flux-lora/image-to-image": {"task": "image_to_image", "variant": "styled"},
+            "fal-ai/clarity-upscaler": {"task": "image_to_image", "variant": "full"},
+            "fal-ai/creative-upscaler": {"task": "image_to_image", "variant": "sketch"},
             "fal-ai/esrgan": {"task": "upscale"},
             "fal-ai/aura-sr": {"task": "upscale"},
             "acme/enlarge": {"task": "upscale"},
@@ -235,3 +237,30 @@ def test_fitted_sizes_keep_their_aspect(width: int, height: int) -> None:
     fitted_width, fitted_height = fitted(width, height)
 
     assert abs(fitted_width * height - fitted_height * width) <= max(width, height)
+
+
+async def test_an_upscaler_that_draws_begins_with_the_picture_enlarged() -> None:
+    """clarity-upscaler: creativity says how far from the picture, the factor how much larger."""
+    request = await translated(
+        "fal-ai/clarity-upscaler", {"image_url": "http://a/b.png", "creativity": 0.5, "upscale_factor": 1.5}
+    )
+    spec = request.spec
+    assert (spec.task, spec.variant, spec.source_key) == (Task.IMAGE_TO_IMAGE, "full", "source.png")
+    assert (spec.width, spec.height, spec.strength, spec.steps) == (960, 720, 0.5, 18)
+    assert (spec.prompt, spec.image_format) == ("masterpiece, best quality, highres", ImageFormat.PNG)
+    assert spec.negative_prompt.startswith("(worst quality")
+
+
+async def test_an_upscaler_that_draws_draws_at_the_sizes_of_its_variant() -> None:
+    """creative-upscaler on a variant of small native sizes: the finishing stage does the rest."""
+    spec = (await translated("fal-ai/creative-upscaler", {"image_url": "http://a/b.png"})).spec
+    assert (spec.width, spec.height) == (1280, 960)
+    assert (spec.native_width, spec.native_height) == (64, 48)
+    assert (spec.steps, spec.strength) == (20, 0.5)
+
+
+@pytest.mark.parametrize("wrong", [{"num_images": 2}, {"upscale_factor": 4}, {"creativity": 1.5}])
+async def test_an_upscaler_that_draws_refuses_what_it_cannot_do(wrong: dict[str, Any]) -> None:
+    """Several pictures, one larger than any that is drawn, or more freedom than there is."""
+    with pytest.raises(InvalidInputError):
+        await translated("fal-ai/clarity-upscaler", {"image_url": "http://a/b.png"} | wrong)
