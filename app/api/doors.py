@@ -10,7 +10,10 @@ _FILES = r"(?:/cdn)?/files"
 _BY_TOKEN = re.compile(
     rf"PUT {_FILES}/.+|POST {_FILES}/upload(?:/multipart)?|POST {_FILES}/[^/]+/[^/]+/multipart/[^/]+/complete"
 )
-_OPEN = re.compile(rf"/health|/ready|/rest/\.well-known/jwks\.json|{_FILES}/.+")
+# As at fal, what an endpoint takes and answers is no secret.
+_OPEN = re.compile(
+    rf"/health|/ready|/rest/\.well-known/jwks\.json|/api/openapi/queue/openapi\.json|/api/v1/models|{_FILES}/.+"
+)
 _FILE_PATHS = re.compile(rf"/rest/storage/.+|{_FILES}/.+")
 # What most calls are for, told apart by their beginnings: clients ask for a status ten times a second.
 _PICTURES = ("/queue/", "/run/", "/v1/")

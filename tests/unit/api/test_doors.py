@@ -40,10 +40,12 @@ FILE = "/files/0123abcd.png"
         ("GET", "/health", None),
         ("GET", "/ready", None),
         ("GET", "/rest/.well-known/jwks.json", None),
+        ("GET", "/api/openapi/queue/openapi.json", None),
+        ("GET", "/api/v1/models", None),
     ],
 )
 def test_scopes(method: str, path: str, scope: Scope | None) -> None:
-    """Everything needs a scope but health, the keys of webhooks, files by URL, and uploads with their own tokens."""
+    """Everything needs a scope but health, the keys of webhooks, fal's documents, files by URL and uploads by token."""
     assert scope_of(method, path) is scope
 
 
