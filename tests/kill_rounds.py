@@ -170,8 +170,22 @@ def _kill_under_load(server: Killable, name: str, part: Part | None, *, stream: 
     _until(lambda: receiver.requests >= told + BEFORE_THE_KILL)
     acknowledged = list(stream.acknowledged.values())
     kill = _kill_everything(server, name) if part is None else _kill_part(server, name, part)
-    _until(lambda: receiver.has_heard_of(acknowledged))
+    try:
+        _until(lambda: receiver.has_heard_of(acknowledged))
+    except TimeoutError as error:
+        raise TimeoutError(f"{name} was killed; {_left_behind(server, acknowledged, receiver)}") from error
     return kill
+
+
+def _left_behind(server: Killable, request_ids: Iterable[str], receiver: Receiver) -> dict[str, Any]:
+    """What each gateway says of the requests that nobody was told about."""
+    missing = [each for each in request_ids if not receiver.has_heard_of([each])]
+    with httpx.Client(timeout=PATIENCE_S) as http:
+        return {
+            f"{gateway} {each}": http.get(f"{gateway}/queue/{APP}/requests/{each}/status", params={"logs": 1}).json()
+            for gateway in server.gateways()
+            for each in missing
+        }
 
 
 def _kill_everything(server: Killable, name: str) -> Kill:

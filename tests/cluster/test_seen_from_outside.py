@@ -1,5 +1,7 @@
 """What an operator sees of a request: one trace across all processes, and a receipt."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 from cluster.conftest import Watched
@@ -7,6 +9,7 @@ from otlp import ReceivedSpan
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
+CALLERS = 8
 ARGUMENTS = {"prompt": "two green triangles", "image_size": "square", "seed": 99}
 
 
@@ -42,8 +45,14 @@ def test_a_picture_comes_with_its_receipt(url: str) -> None:
 def test_work_stops_when_its_client_leaves(watched: Watched) -> None:
     """A direct call whose client hangs up ends within a step or two, not at its last one."""
     long = {"prompt": "four red circles", "num_inference_steps": 50, "num_images": 4, "image_size": "square"}
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(watched.server.url + "/run/fal-ai/flux/dev", json=long, timeout=0.5)
+
+    def give_up(_: int) -> None:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(watched.server.url + "/run/fal-ai/flux/dev", json=long, timeout=0.5)
+
+    # So many at once that no machine is done with one of them before its client leaves.
+    with ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(give_up, range(CALLERS)))
 
     watched.receiver.wait_until(lambda spans: any(was_abandoned(span) for span in spans))
     root = next(span for span in watched.receiver.spans("gateway") if was_abandoned(span))
