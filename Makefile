@@ -24,7 +24,7 @@ test: $(INSTALLED_DEV) ## the suites that start no cluster, in a few minutes
 	@$(BIN)/pytest -m "not (cluster or browser or soak or gpu)"
 
 test-cluster: $(INSTALLED_DEV) ## the whole graph on real Ray Serve, started on this machine
-	@$(BIN)/pytest -m "cluster and not soak" tests/cluster
+	@$(BIN)/pytest -m cluster tests/cluster
 
 test-browser: $(INSTALLED_DEV) ## the official JavaScript client in Node and in Chromium; what is not installed is skipped
 	@$(BIN)/pytest -m browser tests/browser

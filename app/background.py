@@ -1,6 +1,7 @@
 """Tasks that outlive the call that started them."""
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -10,8 +11,17 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
+def detached(work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+    """Run the work as a task that knows nothing of the call in which it was started.
+
+    Tasks inherit the context of their starter, and Ray Serve cancels every call made in the context of a request that
+    is cancelled: work that is done for others too, or goes on afterwards, would end with the first caller who leaves.
+    """
+    return asyncio.create_task(work, context=contextvars.Context())
+
+
 class BackgroundTasks:
-    """Keeps tasks alive until they end, and logs those that fail."""
+    """Keeps detached tasks alive until they end, and logs those that fail."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -20,8 +30,8 @@ class BackgroundTasks:
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Run the work as a task of its own."""
-        task = asyncio.create_task(work)
+        """Run the work as a task of its own; see `detached`."""
+        task = detached(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

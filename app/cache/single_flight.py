@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from app.background import detached
+
 Result = TypeVar("Result")
 Progress = TypeVar("Progress")
 
@@ -69,7 +71,7 @@ class SingleFlight(Generic[Progress, Result]):
 
     def _begin(self, key: Hashable, work: Work[Progress, Result]) -> _Flight[Progress, Result]:
         flight = _Flight[Progress, Result]()
-        flight.task = asyncio.create_task(self._fly(key, flight, work))
+        flight.task = detached(self._fly(key, flight, work))
         self._flights[key] = flight
         self._tasks.add(flight.task)
         flight.task.add_done_callback(self._landed)

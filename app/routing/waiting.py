@@ -28,10 +28,10 @@ class WaitingLine:
         self._variant = variant
         self._observe = observe
         self._clock = clock
-        self._queue = DeadlineQueue()
+        self._pace = Pace()
+        self._queue = DeadlineQueue(self._pace)
         self._tickets: dict[str, Ticket] = {}
         self._drain = DrainRate()
-        self._pace = Pace()
         self._alarm = Alarm(ring=self._drop_late, clock=clock, sleep=sleep)
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class WaitingLine:
     def push(self, ticket: Ticket) -> None:
         """Take a ticket in, whatever the limit."""
         job = ticket.job
-        self._queue.push(job, work_s=self._pace.seconds_for(job.spec))
+        self._queue.push(job)
         self._tickets[job.job_id] = ticket
         self._observe(
             JobEnqueued(job_id=job.job_id, variant=self._variant, queued=len(self._queue), at_s=self._clock())

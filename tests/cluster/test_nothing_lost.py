@@ -22,11 +22,7 @@ SOLO_APP = "fal-ai/flux/schnell"
 CALLERS = 6
 
 
-# With two gateways a request is now and then left under way for good when one of them is killed, so these run apart.
-STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.soak)]
-
-
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[Killable]:
     """One gateway over a file, and two gateways over a PostgreSQL server."""
     if request.param == "postgres" and server_programs() is None:

@@ -1,6 +1,7 @@
 """BackgroundTasks: nothing that was started is forgotten."""
 
 import asyncio
+import contextvars
 import logging
 
 import pytest
@@ -41,3 +42,16 @@ async def test_closing_waits_until_everything_has_ended() -> None:
     await settle()
     await tasks.close()
     assert cleaned == ["work"]
+
+
+async def test_a_task_knows_nothing_of_the_call_that_started_it() -> None:
+    """Ray Serve cancels what is called in the context of a request that ends early, whoever else needs it."""
+    request_id = contextvars.ContextVar("request_id", default="none")
+    request_id.set("of the caller")
+    tasks = BackgroundTasks()
+
+    async def seen() -> str:
+        """Whose call it is."""
+        return request_id.get()
+
+    assert await tasks.start(seen()) == "none"

@@ -1,6 +1,7 @@
 """SingleFlight: identical work is done once, and no caller suffers from another."""
 
 import asyncio
+import contextvars
 
 import pytest
 from fakes import settle
@@ -93,6 +94,21 @@ async def test_a_caller_who_leaves_does_not_stop_work_that_others_wait_for() -> 
     assert await second == 3
     assert first.cancelled()
     assert desk.cancelled == 0
+
+
+async def test_work_knows_nothing_of_the_call_that_began_it() -> None:
+    """It goes on for those who joined, so the end of the first one's call must not reach it."""
+    request_id = contextvars.ContextVar("request_id", default="none")
+    request_id.set("of the first caller")
+    seen: list[str] = []
+
+    async def work(_: Listener[str]) -> int:
+        """Note whose call it is."""
+        seen.append(request_id.get())
+        return 1
+
+    await SingleFlight[str, int]().do("key", work=work, listen=lambda _: None)
+    assert seen == ["none"]
 
 
 async def test_work_that_nobody_waits_for_is_cancelled() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from app.generation import Job
+from app.routing.pace import Pace
 from app.routing.queue import DeadlineQueue
 
 DEADLINES = st.integers(0, 5).map(float)
@@ -32,6 +33,13 @@ def test_pop_order_never_inverts_among_jobs_of_one_batch_key(wanted: list[tuple[
         popped[batch[0].spec.batch_key].extend(_urgency(job) for job in batch)
     assert sum(len(order) for order in popped.values()) == len(wanted)
     assert all(order == sorted(order) for order in popped.values())
+
+
+def pace_of(*, step_s: float) -> Pace:
+    """Every step of a picture of the usual size takes so long."""
+    pace = Pace()
+    pace.record(make_job("drawn", steps=1).spec, step_s)
+    return pace
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -106,16 +114,32 @@ def test_an_id_waits_at_most_once() -> None:
 
 def test_of_equal_deadlines_the_longest_work_starts_first() -> None:
     """What counts is the latest start that meets the deadline."""
-    queue = DeadlineQueue()
-    queue.push(make_job("short", arrival_s=0.0, deadline_s=10.0), work_s=1.0)
-    queue.push(make_job("long", arrival_s=0.0, deadline_s=10.0), work_s=4.0)
-    queue.push(make_job("urgent", arrival_s=0.0, deadline_s=5.0), work_s=0.0)
+    queue = DeadlineQueue(pace_of(step_s=1.0))
+    queue.push(make_job("short", arrival_s=0.0, deadline_s=10.0, steps=1))
+    queue.push(make_job("long", arrival_s=0.0, deadline_s=10.0, steps=4))
+    queue.push(make_job("urgent", arrival_s=0.0, deadline_s=5.0, steps=1))
     assert [job.job_id for job in queue.pop_batch(3)] == ["urgent", "long", "short"]
 
 
 def test_nobody_goes_ahead_of_those_whose_time_had_come_before_it_arrived() -> None:
     """However long a job takes, its latest start is not before its arrival."""
-    queue = DeadlineQueue()
-    queue.push(make_job("endless", arrival_s=8.0, deadline_s=20.0), work_s=1000.0)
-    queue.push(make_job("early", arrival_s=1.0, deadline_s=7.0))
+    queue = DeadlineQueue(pace_of(step_s=1000.0))
+    queue.push(make_job("endless", arrival_s=8.0, deadline_s=20.0, steps=4))
+    queue.push(make_job("early", arrival_s=1.0, deadline_s=7.0, steps=1))
     assert [job.job_id for job in queue.pop_batch(2)] == ["early", "endless"]
+
+
+@given(st.lists(st.tuples(DEADLINES, st.sampled_from([1, 4]), st.floats(0.0, 3.0)), max_size=30))
+@settings(deadline=None, max_examples=200)
+def test_a_pace_that_changes_never_inverts_jobs_of_equal_work(wanted: list[tuple[float, int, float]]) -> None:
+    """What was learned between two arrivals says nothing about which of two equal jobs is more urgent."""
+    pace = pace_of(step_s=1.0)
+    queue = DeadlineQueue(pace)
+    for number, (deadline_s, steps, step_s) in enumerate(wanted):
+        job = make_job(f"job-{number}", arrival_s=0.0, deadline_s=deadline_s + 100.0, steps=steps)
+        queue.push(job)
+        pace.record(job.spec, steps * step_s)
+    popped = [job for _ in wanted for job in queue.pop_batch(1)]
+    for steps in (1, 4):
+        deadlines = [job.deadline_s for job in popped if job.spec.steps == steps]
+        assert deadlines == sorted(deadlines)
