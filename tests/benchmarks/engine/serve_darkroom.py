@@ -24,6 +24,8 @@ def settings_for(*, port: int, blobs: str) -> DarkroomSettings:
         {
             "server": {"port": port},
             "storage": {"blobs": blobs},
+            # The peers' caches are dictionaries, which no restart and no other process knows.
+            "cache": {"shared": False},
             "telemetry": {"log_level": "WARNING"},
             "variants": {"sketch": {"source": "builtin:sketch", "native_sizes": SIZES}},
             "endpoints": {"fal-ai/flux/schnell": {"task": "text_to_image", "variant": "sketch"}},
